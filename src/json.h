@@ -1,0 +1,162 @@
+// JSON for bytes that flow: a zero-copy pull reader and an appending writer (RFC 8259).
+//
+//   json::Reader in(text);
+//   if (in.enter_object())
+//     while (in.next_member())
+//       if (in.key() == "model") model = in.string();   // members that are not read are skipped
+//   if (!in.finish()) report(in.problem(), in.offset());
+//
+// Reader rules
+// * Nothing is copied: what comes back are spans of the text given to the constructor, which must
+//   outlive them. (Names with escapes are the exception: those are the reader's own, see key().)
+// * A value of another type than asked for is skipped and the read gives nullopt (or false): wrong types
+//   are for the caller to judge. Broken JSON makes the reader fail for good: every loop then ends, every read
+//   gives nothing, and problem() says why.
+// * A loop over a container runs to its end: next_member() / next_element() answering false leaves it.
+// * Strings are checked: no raw control characters, known escapes, valid UTF-8. Lone surrogates in \u escapes are
+//   valid JSON and pass. Depth is bounded by limits::json_depth_max.
+//
+// JsonText is the inside of a JSON string, still escaped and known to be valid, so that a token's text crosses
+// from one JSON dialect to another as a copy.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace spillway {
+
+class JsonText {
+ public:
+  constexpr JsonText() = default;
+
+  // Text that needs no escaping (identifiers, names in the code). Asserts that it is so.
+  static JsonText plain(std::string_view text);
+  // Bytes that came out of a JsonText or json::append_escaped before (kept copies, slices at safe places).
+  static constexpr JsonText trusted(std::string_view escaped) { return JsonText(escaped); }
+
+  [[nodiscard]] constexpr std::string_view escaped() const { return escaped_; }
+  [[nodiscard]] constexpr bool empty() const { return escaped_.empty(); }
+  friend constexpr bool operator==(JsonText a, JsonText b) { return a.escaped_ == b.escaped_; }
+
+ private:
+  explicit constexpr JsonText(std::string_view escaped) : escaped_(escaped) {}
+  std::string_view escaped_;
+};
+
+namespace json {
+
+enum class Type : std::uint8_t { object, array, string, number, boolean, null, none };
+
+// "an object", "a string" …, for error messages.
+std::string_view with_article(Type type);
+
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
+
+  // The type of the value that comes next; `none` when the text is broken or over.
+  [[nodiscard]] Type peek();
+
+  bool enter_object();
+  bool next_member();
+  // The name of the current member, unescaped. Valid until its value is read.
+  [[nodiscard]] std::string_view key() const {
+    return unescaped_key_.empty() ? key_ : unescaped_key_;
+  }
+
+  bool enter_array();
+  bool next_element();
+
+  std::optional<JsonText> string();
+  std::optional<bool> boolean();
+  // A whole number that fits. 1.0 and 1e3 count as whole, if they are below 2^53 as a double.
+  std::optional<std::int64_t> integer();
+  // A number that is finite as a double and has at most limits::number_digits_max characters.
+  std::optional<double> number();
+  // Takes a null; anything else stays.
+  bool null();
+  // Takes any value and gives its source span.
+  std::string_view raw();
+  void skip() { (void)raw(); }
+
+  [[nodiscard]] bool ok() const { return problem_ == nullptr; }
+  // True when the whole text is one valid value. Skips it if nothing of it was read.
+  bool finish();
+  [[nodiscard]] const char* problem() const { return problem_; }
+  [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
+
+ private:
+  void white();
+  void fail(const char* problem);
+  bool take_string(std::string_view& inside);
+  bool take_escape();
+  bool take_utf8();
+  bool take_number();
+  bool take_literal(std::string_view word);
+  bool take_scalar(Type type);
+  void take_container();
+  std::string_view take(Type type);
+  bool leave(char close);
+  bool enter(Type type);
+  bool descend();
+
+  const char* begin_;
+  const char* at_;
+  const char* end_;
+  const char* problem_ = nullptr;
+  std::string_view key_;       // as it stands in the text
+  std::string unescaped_key_;  // empty when key_ has no escapes
+  unsigned depth_ = 0;
+  bool comma_ = false;   // the innermost container has had a value
+  bool pending_ = true;  // a value was announced (the text, a member, an element) and not read yet
+};
+
+// Appends JSON to a string that the caller owns and reuses. Commas are its own business.
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  Writer& begin_object() { return open('{'); }
+  Writer& end_object() { return close('}'); }
+  Writer& begin_array() { return open('['); }
+  Writer& end_array() { return close(']'); }
+  Writer& key(std::string_view plain);
+  Writer& text(JsonText text);
+  Writer& string(std::string_view plain);
+  Writer& integer(std::int64_t value);
+  Writer& boolean(bool value) { return raw(value ? "true" : "false"); }
+  Writer& null() { return raw("null"); }
+  // One valid JSON value, copied as it is.
+  Writer& raw(std::string_view value);
+  // A string whose inside the caller appends to out() between the two calls, already escaped.
+  Writer& begin_text();
+  Writer& end_text();
+
+  [[nodiscard]] std::string& out() { return out_; }
+
+ private:
+  Writer& open(char bracket);
+  Writer& close(char bracket);
+  void comma();
+
+  std::string& out_;
+  bool comma_ = false;
+};
+
+// Plain UTF-8 → the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD.
+void append_escaped(std::string& out, std::string_view plain);
+// The inside of a JSON string → UTF-8. Lone surrogates become U+FFFD.
+void append_unescaped(std::string& out, JsonText text);
+[[nodiscard]] std::string unescaped(JsonText text);
+// Whether `text` stands for exactly the plain ASCII `plain`, whatever escapes it uses.
+[[nodiscard]] bool equals(JsonText text, std::string_view plain);
+// Whether `text` is one valid JSON value (of type object when `type` says so).
+[[nodiscard]] bool valid(std::string_view text, Type type = Type::none);
+// A decimal that does not need floating point: `units` × 10^-`decimals`, trailing zeros removed.
+// 0 <= decimals <= 18.
+void append_decimal(std::string& out, std::int64_t units, int decimals);
+
+}  // namespace json
+}  // namespace spillway

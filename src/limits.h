@@ -1,0 +1,64 @@
+// Every bound of the core, each with its reason. A number that limits anything stands here and nowhere else.
+// Sizes are bytes, times are milliseconds, unless the name says otherwise.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace spillway::limits {
+
+// A chat body with a few photographs is 10 MB; an isolate has 128 MB for all its requests.
+inline constexpr std::size_t request_bytes_max = 16 * 1024 * 1024;
+// Names, URL and headers of one request. Runtimes themselves stop at 16 to 128 KB.
+inline constexpr std::size_t head_bytes_max = 256 * 1024;
+// Objects and arrays inside one another: real tool schemas reach about 30; bounds the skip stack.
+inline constexpr unsigned json_depth_max = 128;
+// Digits that one number may have where its value is used (as a raw span it may be longer).
+inline constexpr std::size_t number_digits_max = 64;
+// One SSE event or NDJSON line. The largest recorded is 0.3 MB (an image in one event).
+inline constexpr std::size_t frame_bytes_max = 8 * 1024 * 1024;
+// Upstream bytes held while nothing of them may reach the client yet: role chunks and pings.
+inline constexpr std::size_t held_bytes_max = 256 * 1024;
+// An answer gathered whole for a client that does not stream.
+inline constexpr std::size_t answer_bytes_max = 16 * 1024 * 1024;
+// An upstream error body: enough for the reason; the rest is not read.
+inline constexpr std::size_t error_body_bytes_max = 64 * 1024;
+// A provider's reason as it is told to the client, in bytes of UTF-8.
+inline constexpr std::size_t reason_bytes_max = 2000;
+// Tool calls in one answer; providers refuse more than 128 tools.
+inline constexpr std::size_t tool_calls_max = 256;
+// Messages of one request. The largest windows hold a few thousand turns.
+inline constexpr std::size_t messages_max = 10'000;
+// Content parts of all messages of one request together.
+inline constexpr std::size_t parts_max = 100'000;
+// OpenAI's own bound on tools.
+inline constexpr std::size_t tools_max = 1024;
+// Stop sequences: OpenAI takes 4, Gemini 5; a provider may refuse fewer itself.
+inline constexpr std::size_t stop_sequences_max = 16;
+// Engines in one fallback chain.
+inline constexpr std::size_t chain_max = 64;
+// `attempts_max` and `attempts_per_engine` of a policy: more only multiplies the bill.
+inline constexpr int attempts_max = 32;
+// Chats open at once in one instance: beyond it a new one gets a 503 at once.
+inline constexpr std::size_t chats_max = 10'000;
+// Keys in one provider's pool (NAME, NAME_2 … NAME_32).
+inline constexpr int keys_per_provider_max = 32;
+// Engines whose health is remembered; the stalest is forgotten first.
+inline constexpr std::size_t health_entries_max = 4096;
+// Config texts together.
+inline constexpr std::size_t config_bytes_max = 1024 * 1024;
+
+// Any deadline in a policy: one day.
+inline constexpr std::int64_t timeout_ms_max = 24 * 60 * 60 * 1000;
+// Cooldowns: the first, and the cap of doubling and of what a provider may ask for.
+inline constexpr std::int64_t cooldown_ms = 60 * 1000;
+inline constexpr std::int64_t cooldown_ms_max = 30 * 60 * 1000;
+// A model that is gone, a key that is refused or out of credit: a human must act first.
+inline constexpr std::int64_t set_aside_ms = 30 * 60 * 1000;
+// Backoff between attempts on one engine: the first, doubled each time, with full jitter.
+inline constexpr std::int64_t backoff_ms = 250;
+inline constexpr std::int64_t backoff_ms_max = 8000;
+// A finished answer waits this long for its usage and terminator, then counts as complete.
+inline constexpr std::int64_t finish_grace_ms = 2000;
+
+}  // namespace spillway::limits
