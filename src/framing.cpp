@@ -1,0 +1,163 @@
+#include "framing.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "limits.h"
+
+namespace spillway {
+
+namespace {
+
+// The first CR or LF in [at, end), else end. One pass for both, eight bytes a step: a search for
+// each would run to the end of the chunk again and again where only the other is used.
+const char* find_line_end(const char* at, const char* end) {
+  constexpr std::uint64_t ones = 0x0101010101010101ULL;
+  constexpr std::uint64_t highs = 0x8080808080808080ULL;
+  while (end - at >= 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, 8);
+    const std::uint64_t lf = word ^ (ones * '\n');
+    const std::uint64_t cr = word ^ (ones * '\r');
+    // The high bit of each zero byte; exact for the lowest one, which is all that is asked of it.
+    const std::uint64_t found = (((lf - ones) & ~lf) | ((cr - ones) & ~cr)) & highs;
+    if (found != 0) return at + (__builtin_ctzll(found) >> 3);
+    at += 8;
+  }
+  while (at < end && *at != '\n' && *at != '\r') ++at;
+  return at;
+}
+
+}  // namespace
+
+void Framing::feed(std::string_view bytes) {
+  if (overflowed_) return;
+  assert(input_.empty());
+  if (kept_.empty()) {
+    input_ = bytes;
+    return;
+  }
+  kept_.append(bytes);
+  input_ = kept_;
+}
+
+void Framing::end() {
+  ended_ = true;
+  if (!kept_.empty()) input_ = kept_;
+}
+
+// The next whole line without its end; at the end of the stream also an unfinished one.
+bool Framing::take_line(Span& line) {
+  if (after_cr_ && line_ < input_.size()) {
+    if (input_[line_] == '\n') {
+      scanned_ = ++line_;
+      if (frame_is_empty()) frame_ = line_;
+    }
+    after_cr_ = false;
+  }
+  const char* const begin = input_.data();
+  const char* const end = begin + input_.size();
+  const char* const found = find_line_end(begin + scanned_, end);
+  const auto stop = static_cast<std::size_t>(found - begin);
+  scanned_ = stop;
+  if (found == end && (!ended_ || line_ == stop)) return false;
+  after_cr_ = found != end && *found == '\r';
+  line = {line_, stop - line_};
+  line_ = scanned_ = std::min(stop + 1, input_.size());
+  return true;
+}
+
+// Copies what the next chunk will continue, and forgets the lent one.
+void Framing::keep_rest() {
+  const std::size_t begin = frame_;
+  if (kept_.empty()) {
+    kept_.assign(input_.substr(begin));
+  } else {
+    kept_.erase(0, begin);
+  }
+  line_ -= begin;
+  scanned_ -= begin;
+  event_.begin -= event_.size == 0 ? event_.begin : begin;
+  data_.begin -= data_lines_ == 0 ? data_.begin : begin;
+  frame_ = 0;
+  input_ = {};
+}
+
+void Framing::start_frame() {
+  frame_ = line_;
+  event_ = data_ = {};
+  data_lines_ = 0;
+}
+
+void Framing::read_field(Span line) {
+  const std::string_view text = at(line);
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  const std::string_view name = text.substr(0, colon);
+  if (name != "data" && name != "event") return;
+  Span value{line.begin + colon, line.size - colon};
+  if (value.size != 0) ++value.begin, --value.size;
+  if (value.size != 0 && input_[value.begin] == ' ') ++value.begin, --value.size;
+  if (name == "event") {
+    event_ = value;
+    return;
+  }
+  if (data_lines_++ == 0) {
+    data_ = value;
+    return;
+  }
+  if (data_lines_ == 2) joined_.assign(at(data_));
+  joined_.push_back('\n');
+  joined_.append(at(value));
+}
+
+std::optional<Frame> Framing::dispatch() {
+  if (data_lines_ == 0) {
+    start_frame();
+    return std::nullopt;
+  }
+  const Frame frame{at(event_), data_lines_ == 1 ? at(data_) : std::string_view(joined_)};
+  start_frame();
+  return frame;
+}
+
+std::optional<Frame> Framing::overflow() {
+  overflowed_ = true;
+  kept_.clear();
+  input_ = {};
+  return std::nullopt;
+}
+
+std::optional<Frame> Framing::next() {
+  if (input_.empty()) return std::nullopt;
+  if (at_start_) {
+    constexpr std::string_view bom = "\xEF\xBB\xBF";
+    const bool may_be_bom = bom.substr(0, input_.size()) == input_.substr(0, bom.size());
+    if (may_be_bom && input_.size() < bom.size() && !ended_) {
+      keep_rest();
+      return std::nullopt;
+    }
+    at_start_ = false;
+    if (may_be_bom && input_.size() >= bom.size()) frame_ = line_ = scanned_ = bom.size();
+  }
+  Span line;
+  while (take_line(line)) {
+    if (line.begin + line.size - frame_ > limits::frame_bytes_max) return overflow();
+    if (kind_ == FrameKind::ndjson) {
+      const std::string_view text = at(line);
+      start_frame();
+      if (text.find_first_not_of(" \t") != std::string_view::npos) return Frame{{}, text};
+    } else if (line.size == 0) {
+      if (auto frame = dispatch()) return frame;
+    } else {
+      read_field(line);
+      if (frame_is_empty()) frame_ = line_;
+    }
+  }
+  if (ended_) return dispatch();
+  if (input_.size() - frame_ > limits::frame_bytes_max) return overflow();
+  keep_rest();
+  return std::nullopt;
+}
+
+}  // namespace spillway
