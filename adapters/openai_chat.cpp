@@ -1,0 +1,455 @@
+// OpenAI Chat Completions, as spoken to a provider.
+// https://platform.openai.com/docs/api-reference/chat (openai-openapi: CreateChatCompletionRequest, chat.completion.chunk)
+//
+// The words of a client that speaks this dialect pass as they are: messages, tools and unknown members go out as raw
+// spans, and only what a quirk of the target demands is rewritten. Reading is lenient: most providers of this
+// dialect deviate somewhere, so a member of another type than expected counts as absent.
+
+#include <algorithm>
+#include <array>
+
+#include "adapters.h"
+#include "openai_chat_client.h"
+
+namespace spillway::adapters {
+namespace {
+
+using json::Reader;
+using json::Type;
+using json::Writer;
+
+// --- request ---------------------------------------------------------------------------------------------------
+
+void append_path(const Target&, std::string& out) {
+  out += "/chat/completions";
+}
+
+bool has(const Target& target, quirk::Set quirk) {
+  return (target.quirks & quirk) != 0;
+}
+
+// Nine alphanumerics that depend on nothing but the id, so that a call and its result still match.
+void write_short_id(JsonText id, Writer& out) {
+  constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  for (const char c : id.escaped()) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  out.begin_text();
+  for (int i = 0; i < 9; ++i, hash /= alphabet.size())
+    out.out().push_back(alphabet[hash % alphabet.size()]);
+  out.end_text();
+}
+
+void write_tool_id(Reader& in, const Target& target, Writer& out) {
+  if (has(target, quirk::short_tool_ids) && in.peek() == Type::string) {
+    write_short_id(in.string().value_or(JsonText()), out);
+  } else {
+    out.raw(in.raw());
+  }
+}
+
+void write_tool_calls(Reader& in, const Target& target, Writer& out) {
+  out.begin_array();
+  in.enter_array();
+  while (in.next_element()) {
+    if (in.peek() != Type::object) continue;
+    out.begin_object();
+    in.enter_object();
+    while (in.next_member()) {
+      out.key(in.key());
+      if (in.key() == "id") {
+        write_tool_id(in, target, out);
+      } else {
+        out.raw(in.raw());
+      }
+    }
+    out.end_object();
+  }
+  out.end_array();
+}
+
+bool is_reasoning(std::string_view key) {
+  return key == "reasoning_content" || key == "reasoning" || key == "reasoning_details";
+}
+
+// One message whose words the target does not take as they are: the same message, member by member.
+void rewrite_message(const Message& message, const Target& target, Writer& out) {
+  Reader in(message.raw);
+  out.begin_object();
+  in.enter_object();
+  while (in.next_member()) {
+    if (is_reasoning(in.key())) continue;
+    out.key(in.key());
+    if (in.key() == "role" && message.role == Role::developer) {
+      out.string(has(target, quirk::no_developer_role) ? "system" : "developer");
+    } else if (in.key() == "tool_call_id") {
+      write_tool_id(in, target, out);
+    } else if (in.key() == "tool_calls" && in.peek() == Type::array) {
+      write_tool_calls(in, target, out);
+    } else {
+      out.raw(in.raw());
+    }
+  }
+  const bool as_reasoning = has(target, quirk::reasoning_history_as_reasoning);
+  if (as_reasoning || has(target, quirk::reasoning_history)) {
+    for (const Content& part : message.content)
+      if (part.kind == Content::Kind::reasoning)
+        out.key(as_reasoning ? "reasoning" : "reasoning_content").text(part.text);
+  }
+  out.end_object();
+}
+
+void write_message(const Message& message, const Target& target, Writer& out) {
+  const auto is = [](Content::Kind kind) {
+    return [kind](const Content& part) { return part.kind == kind; };
+  };
+  const auto any = [&message](auto test) {
+    return std::any_of(message.content.begin(), message.content.end(), test);
+  };
+  const bool rewrite =
+      (message.role == Role::developer && has(target, quirk::no_developer_role)) ||
+      any(is(Content::Kind::reasoning)) ||
+      (has(target, quirk::short_tool_ids) &&
+       (any(is(Content::Kind::tool_call)) || any(is(Content::Kind::tool_result))));
+  if (rewrite) {
+    rewrite_message(message, target, out);
+  } else {
+    out.raw(message.raw);
+  }
+}
+
+void write_stream_options(const ChatRequest& request, const Target& target, Writer& out) {
+  out.key("stream").boolean(target.stream);
+  if (!target.stream || has(target, quirk::no_stream_options)) return;
+  if (!target.ask_usage && request.stream_options.empty()) return;
+  out.key("stream_options").begin_object();
+  Reader in(request.stream_options);
+  if (in.enter_object())
+    while (in.next_member()) {
+      if (in.key() == "include_usage") continue;
+      out.key(in.key());
+      out.raw(in.raw());
+    }
+  out.key("include_usage").boolean(target.ask_usage);
+  out.end_object();
+}
+
+void write_sampling(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+  struct Field {
+    std::string_view name;
+    std::string_view value;
+  };
+  const std::array<Field, 4> fields{{{"temperature", request.temperature},
+                                     {"top_p", request.top_p},
+                                     {"frequency_penalty", request.frequency_penalty},
+                                     {"presence_penalty", request.presence_penalty}}};
+  for (const Field& field : fields) {
+    if (field.value.empty()) continue;
+    if (has(target, quirk::no_sampling)) {
+      dropped.push_back(field.name);
+    } else {
+      out.key(field.name).raw(field.value);
+    }
+  }
+}
+
+void write_stop(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+  if (request.stop.empty()) return;
+  if (has(target, quirk::no_stop)) {
+    dropped.push_back("stop");
+    return;
+  }
+  out.key("stop").begin_array();
+  for (const JsonText& sequence : request.stop) out.text(sequence);
+  out.end_array();
+}
+
+void write_tools(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+  if (!request.tools.empty()) {
+    out.key("tools").begin_array();
+    for (const Tool& tool : request.tools) out.raw(tool.raw);
+    out.end_array();
+  }
+  if (!request.tool_choice.raw.empty()) out.key("tool_choice").raw(request.tool_choice.raw);
+  if (request.parallel_tool_calls) {
+    if (has(target, quirk::no_parallel_tool_calls_field)) {
+      dropped.push_back("parallel_tool_calls");
+    } else {
+      out.key("parallel_tool_calls").boolean(*request.parallel_tool_calls);
+    }
+  }
+}
+
+void encode_request(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+  out.begin_object();
+  out.key("model").string(target.model);
+  out.key("messages").begin_array();
+  for (const Message& message : request.messages) write_message(message, target, out);
+  out.end_array();
+  write_stream_options(request, target, out);
+  if (request.output_tokens_max) {
+    std::int64_t tokens = *request.output_tokens_max;
+    if (target.output_tokens_max > 0) tokens = std::min(tokens, target.output_tokens_max);
+    out.key(has(target, quirk::max_completion_tokens) ? "max_completion_tokens" : "max_tokens")
+        .integer(tokens);
+  }
+  write_sampling(request, target, out, dropped);
+  write_stop(request, target, out, dropped);
+  write_tools(request, target, out, dropped);
+  if (!request.response_format.raw.empty()) out.key("response_format").raw(request.response_format.raw);
+  if (!request.seed.empty()) out.key("seed").raw(request.seed);
+  if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
+  if (!request.reasoning_effort.empty()) {
+    if (target.reasons) {
+      out.key("reasoning_effort").text(request.reasoning_effort);
+    } else {
+      dropped.push_back("reasoning_effort");
+    }
+  }
+  if (!request.user.empty()) out.key("user").text(request.user);
+  for (const Extra& extra : request.extras) out.key(extra.key).raw(extra.raw);
+  out.end_object();
+}
+
+// --- stream ----------------------------------------------------------------------------------------------------
+
+struct FinishWord {
+  std::string_view word;
+  FinishReason reason;
+};
+// OpenAI's words first, then what others of this dialect say (Azure Foundry, TGI, Together, Mistral).
+constexpr std::array kFinishWords{
+    FinishWord{"stop", FinishReason::stop},
+    FinishWord{"length", FinishReason::length},
+    FinishWord{"tool_calls", FinishReason::tool_calls},
+    FinishWord{"content_filter", FinishReason::content_filter},
+    FinishWord{"function_call", FinishReason::tool_calls},
+    FinishWord{"tool_call", FinishReason::tool_calls},
+    FinishWord{"eos", FinishReason::stop},
+    FinishWord{"eos_token", FinishReason::stop},
+    FinishWord{"end_turn", FinishReason::stop},
+    FinishWord{"stop_sequence", FinishReason::stop},
+    FinishWord{"COMPLETE", FinishReason::stop},
+    FinishWord{"max_tokens", FinishReason::length},
+    FinishWord{"model_length", FinishReason::length},
+};
+
+FinishReason finish_reason(JsonText word) {
+  for (const FinishWord& row : kFinishWords)
+    if (row.word == word.escaped()) return row.reason;
+  return FinishReason::other;
+}
+
+// What one frame holds before it is told: members come in any order, events in one.
+struct Chunk {
+  JsonText id;
+  JsonText model;
+  JsonText finish;
+  bool has_choices = false;
+  bool has_error = false;
+  bool is_error_object = false;
+  bool has_usage = false;
+  Usage usage;
+};
+
+void read_token_details(Reader& in, std::string_view name, std::int64_t& tokens) {
+  if (!in.enter_object()) return;
+  while (in.next_member())
+    if (in.key() == name) tokens = in.integer().value_or(-1);
+}
+
+void read_usage(Reader& in, Chunk& chunk) {
+  if (!in.enter_object()) return;
+  chunk.has_usage = true;
+  Usage& usage = chunk.usage;
+  while (in.next_member()) {
+    if (in.key() == "prompt_tokens") {
+      usage.input = in.integer().value_or(-1);
+    } else if (in.key() == "completion_tokens") {
+      usage.output = in.integer().value_or(-1);
+    } else if (in.key() == "prompt_tokens_details") {
+      read_token_details(in, "cached_tokens", usage.cache_read);
+    } else if (in.key() == "completion_tokens_details") {
+      read_token_details(in, "reasoning_tokens", usage.reasoning);
+    } else if (in.key() == "prompt_cache_hit_tokens") {
+      usage.cache_read = in.integer().value_or(-1);
+    }
+  }
+}
+
+// A piece of Mistral's content list: {type: text, text} or {type: thinking, thinking: [{type: text, text}]}.
+void read_content_piece(Reader& in, bool thinking, Events& out) {
+  if (!in.enter_object()) return;
+  while (in.next_member()) {
+    if (in.key() == "text") {
+      const JsonText text = in.string().value_or(JsonText());
+      if (text.empty()) continue;
+      if (thinking) {
+        out.emplace_back(Reasoning{text, {}});
+      } else {
+        out.emplace_back(Text{text});
+      }
+    } else if (in.key() == "thinking" && in.enter_array()) {
+      while (in.next_element()) read_content_piece(in, true, out);
+    }
+  }
+}
+
+void read_content(Reader& in, Events& out) {
+  if (in.peek() == Type::array) {
+    in.enter_array();
+    while (in.next_element()) read_content_piece(in, false, out);
+    return;
+  }
+  const JsonText text = in.string().value_or(JsonText());
+  if (!text.empty()) out.emplace_back(Text{text});
+}
+
+void read_function(Reader& in, ToolCall& call, JsonText& fragment, std::string_view& object) {
+  if (!in.enter_object()) return;
+  while (in.next_member()) {
+    if (in.key() == "name") {
+      call.name = in.string().value_or(JsonText());
+    } else if (in.key() == "arguments") {
+      if (in.peek() == Type::object) {
+        object = in.raw();
+      } else {
+        fragment = in.string().value_or(JsonText());
+      }
+    }
+  }
+}
+
+void read_tool_call(Reader& in, Events& out) {
+  ToolCall call;
+  JsonText fragment;
+  std::string_view object;
+  if (!in.enter_object()) return;
+  while (in.next_member()) {
+    if (in.key() == "index") {
+      call.key = static_cast<CallKey>(std::clamp<std::int64_t>(in.integer().value_or(-1), -1, 1 << 20));
+    } else if (in.key() == "id") {
+      call.id = in.string().value_or(JsonText());
+    } else if (in.key() == "function") {
+      read_function(in, call, fragment, object);
+    }
+  }
+  const CallKey key = call.key;
+  if (!call.id.empty() || !call.name.empty()) out.emplace_back(call);
+  if (!fragment.empty()) out.emplace_back(ToolArguments{key, fragment});
+  if (!object.empty()) out.emplace_back(ToolInput{key, object});
+}
+
+// A `delta`, or the `message` of an answer that was not streamed.
+void read_delta(Reader& in, Events& out) {
+  if (!in.enter_object()) return;
+  bool reasoned = false;  // some gateways send the same text under two names
+  while (in.next_member()) {
+    if (in.key() == "content") {
+      read_content(in, out);
+    } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
+      const JsonText text = in.string().value_or(JsonText());
+      if (text.empty() || reasoned) continue;
+      reasoned = true;
+      out.emplace_back(Reasoning{text, {}});
+    } else if (in.key() == "tool_calls" && in.enter_array()) {
+      while (in.next_element()) read_tool_call(in, out);
+    } else if (in.key() == "refusal") {
+      const JsonText text = in.string().value_or(JsonText());
+      if (!text.empty()) out.emplace_back(Refusal{text});
+    }
+  }
+}
+
+void read_choice(Reader& in, std::string_view said_in, Chunk& chunk, Events& out) {
+  if (!in.enter_object()) return;
+  while (in.next_member()) {
+    if (in.key() == said_in) {
+      read_delta(in, out);
+    } else if (in.key() == "finish_reason") {
+      chunk.finish = in.string().value_or(JsonText());
+    } else if (in.key() == "error" && in.peek() != Type::null) {
+      chunk.has_error = true;
+    }
+  }
+}
+
+Chunk read_chunk(Reader& in, std::string_view said_in, Events& out) {
+  Chunk chunk;
+  if (!in.enter_object()) return chunk;
+  while (in.next_member()) {
+    if (in.key() == "choices" && in.peek() == Type::array) {
+      chunk.has_choices = true;
+      in.enter_array();
+      while (in.next_element()) read_choice(in, said_in, chunk, out);
+    } else if (in.key() == "id") {
+      chunk.id = in.string().value_or(JsonText());
+    } else if (in.key() == "model") {
+      chunk.model = in.string().value_or(JsonText());
+    } else if (in.key() == "usage") {
+      read_usage(in, chunk);
+    } else if (in.key() == "error" && in.peek() != Type::null) {
+      chunk.has_error = true;
+    } else if (in.key() == "object") {
+      chunk.is_error_object = in.string() == JsonText::trusted("error");
+    }
+  }
+  return chunk;
+}
+
+void decode(std::string_view data, std::string_view said_in, Events& out) {
+  Reader in(data);
+  if (in.peek() != Type::object) {
+    out.emplace_back(Garbled{"expected a JSON object"});
+    return;
+  }
+  // The id and the model are told first; their place is kept, for members come in any order.
+  const std::size_t first = out.size();
+  out.emplace_back(Started{});
+  const Chunk chunk = read_chunk(in, said_in, out);
+  if (!in.finish()) {
+    out.resize(first);
+    out.emplace_back(Garbled{in.problem()});
+    return;
+  }
+  out[first] = Started{chunk.id, chunk.model};
+  if (chunk.has_error || chunk.is_error_object || chunk.finish == JsonText::trusted("error")) {
+    out.emplace_back(Failed{data});
+    return;
+  }
+  if (!chunk.finish.empty()) out.emplace_back(Finished{finish_reason(chunk.finish), chunk.finish});
+  if (chunk.has_usage) out.emplace_back(Counted{chunk.usage});
+}
+
+void decode_frame(const Frame& frame, Events& out) {
+  if (frame.data == "[DONE]") {
+    out.emplace_back(Done{});
+  } else if (frame.event == "error") {
+    out.emplace_back(Failed{frame.data});
+  } else {
+    decode(frame.data, "delta", out);
+  }
+}
+
+void decode_body(std::string_view body, Events& out) {
+  decode(body, "message", out);
+  if (!std::holds_alternative<Garbled>(out.back())) out.emplace_back(Done{});
+}
+
+}  // namespace
+
+const Dialect openai_chat{
+    .name = "openai_chat",
+    .framing = FrameKind::sse,
+    .append_path = append_path,
+    .encode_request = encode_request,
+    .decode_frame = decode_frame,
+    .decode_body = decode_body,
+    .decode_request = openai_chat_client::decode_request,
+    .encode_part = openai_chat_client::encode_part,
+    .encode_answer = openai_chat_client::encode_answer,
+    .encode_error = openai_chat_client::encode_error,
+    .encode_stream_error = openai_chat_client::encode_stream_error,
+    .terminator = "data: [DONE]\n\n",
+};
+
+}  // namespace spillway::adapters

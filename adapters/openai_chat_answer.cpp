@@ -1,0 +1,192 @@
+// Prints an answer for a client of Chat Completions: as a stream of chunks, or whole.
+// https://platform.openai.com/docs/api-reference/chat-streaming, …/chat/object
+
+#include <algorithm>
+
+#include "openai_chat_client.h"
+
+namespace spillway::adapters::openai_chat_client {
+namespace {
+
+using json::Writer;
+
+void write_head(const Envelope& envelope, std::string_view object, Writer& out) {
+  out.key("id").text(JsonText::trusted(envelope.id));
+  out.key("object").string(object);
+  out.key("created").integer(envelope.created_s);
+  out.key("model").text(JsonText::trusted(envelope.model));
+}
+
+void write_usage(const Usage& usage, Writer& out) {
+  const std::int64_t input = std::max<std::int64_t>(usage.input, 0);
+  const std::int64_t output = std::max<std::int64_t>(usage.output, 0);
+  out.begin_object();
+  out.key("prompt_tokens").integer(input);
+  out.key("completion_tokens").integer(output);
+  out.key("total_tokens").integer(input + output);
+  if (usage.cache_read >= 0)
+    out.key("prompt_tokens_details").begin_object().key("cached_tokens").integer(usage.cache_read).end_object();
+  if (usage.reasoning >= 0)
+    out.key("completion_tokens_details")
+        .begin_object()
+        .key("reasoning_tokens")
+        .integer(usage.reasoning)
+        .end_object();
+  out.end_object();
+}
+
+bool counted(const Usage& usage) {
+  return usage.input >= 0 || usage.output >= 0;
+}
+
+// One chunk: everything around the delta, which `write_delta` fills.
+template <class WriteDelta>
+void write_chunk(const Envelope& envelope, std::string_view finish, std::string& out, WriteDelta write_delta) {
+  out += "data: ";
+  Writer json(out);
+  json.begin_object();
+  write_head(envelope, "chat.completion.chunk", json);
+  json.key("choices").begin_array().begin_object();
+  json.key("index").integer(0).key("delta").begin_object();
+  write_delta(json);
+  json.end_object().key("finish_reason");
+  if (finish.empty()) {
+    json.null();
+  } else {
+    json.string(finish);
+  }
+  json.end_object().end_array();
+  if (envelope.include_usage) json.key("usage").null();
+  json.end_object();
+  out += "\n\n";
+}
+
+struct PartWriter {
+  const Envelope& envelope;
+  std::string& out;
+
+  void operator()(const Opening&) const {
+    write_chunk(envelope, {}, out,
+                [](Writer& delta) { delta.key("role").string("assistant").key("content").string(""); });
+  }
+  void operator()(const PartBegin& begin) const {
+    if (begin.kind != PartKind::tool_call) return;
+    write_chunk(envelope, {}, out, [&begin](Writer& delta) {
+      delta.key("tool_calls").begin_array().begin_object();
+      delta.key("index").integer(begin.tool_index).key("id").text(begin.id);
+      delta.key("type").string("function").key("function").begin_object();
+      delta.key("name").text(begin.name).key("arguments").string("").end_object();
+      delta.end_object().end_array();
+    });
+  }
+  void operator()(const PartDelta& part) const {
+    if (part.text.empty()) return;
+    write_chunk(envelope, {}, out, [&part](Writer& delta) {
+      switch (part.kind) {
+        case PartKind::text: delta.key("content").text(part.text); break;
+        case PartKind::refusal: delta.key("refusal").text(part.text); break;
+        case PartKind::reasoning: delta.key("reasoning_content").text(part.text); break;
+        case PartKind::tool_call:
+          delta.key("tool_calls").begin_array().begin_object();
+          delta.key("index").integer(part.tool_index).key("function").begin_object();
+          delta.key("arguments").text(part.text).end_object();
+          delta.end_object().end_array();
+          break;
+      }
+    });
+  }
+  void operator()(const PartEnd&) const {}
+  void operator()(const Closing& closing) const {
+    write_chunk(envelope, name_of(closing.reason), out, [](Writer&) {});
+    if (!envelope.include_usage || !counted(closing.usage)) return;
+    out += "data: ";
+    Writer json(out);
+    json.begin_object();
+    write_head(envelope, "chat.completion.chunk", json);
+    json.key("choices").begin_array().end_array().key("usage");
+    write_usage(closing.usage, json);
+    json.end_object();
+    out += "\n\n";
+  }
+};
+
+// All texts of one kind, in order, as one member; null_when_empty keeps a member that clients expect.
+void write_pieces(const Answer& answer, PartKind kind, std::string_view key, bool null_when_empty, Writer& out) {
+  bool any = false;
+  for (const Answer::Piece& piece : answer.pieces) {
+    if (piece.kind != kind) continue;
+    if (!any) out.key(key).begin_text();
+    any = true;
+    out.out() += piece.text;
+  }
+  if (any) {
+    out.end_text();
+  } else if (null_when_empty) {
+    out.key(key).null();
+  }
+}
+
+void write_answer_calls(const Answer& answer, Writer& out) {
+  bool any = false;
+  for (const Answer::Piece& piece : answer.pieces) {
+    if (piece.kind != PartKind::tool_call) continue;
+    if (!any) out.key("tool_calls").begin_array();
+    any = true;
+    out.begin_object();
+    out.key("id").text(JsonText::trusted(piece.id)).key("type").string("function");
+    out.key("function").begin_object();
+    out.key("name").text(JsonText::trusted(piece.name));
+    out.key("arguments").text(JsonText::trusted(piece.text)).end_object();
+    out.end_object();
+  }
+  if (any) out.end_array();
+}
+
+}  // namespace
+
+void encode_part(const Part& part, const Envelope& envelope, std::string& out) {
+  std::visit(PartWriter{envelope, out}, part);
+}
+
+void encode_answer(const Answer& answer, const Envelope& envelope, std::string& out) {
+  Writer json(out);
+  json.begin_object();
+  write_head(envelope, "chat.completion", json);
+  json.key("choices").begin_array().begin_object().key("index").integer(0);
+  json.key("message").begin_object().key("role").string("assistant");
+  write_pieces(answer, PartKind::text, "content", true, json);
+  write_pieces(answer, PartKind::reasoning, "reasoning_content", false, json);
+  write_pieces(answer, PartKind::refusal, "refusal", true, json);
+  write_answer_calls(answer, json);
+  json.end_object().key("logprobs").null();
+  json.key("finish_reason").string(name_of(answer.reason));
+  json.end_object().end_array();
+  if (counted(answer.usage)) {
+    json.key("usage");
+    write_usage(answer.usage, json);
+  }
+  json.end_object();
+}
+
+void encode_error(const ClientError& error, std::string& out) {
+  Writer json(out);
+  json.begin_object().key("error").begin_object();
+  json.key("message").string(error.message);
+  json.key("type").string(error.type);
+  json.key("param");
+  if (error.param.empty()) {
+    json.null();
+  } else {
+    json.string(error.param);
+  }
+  json.key("code").string(error.code);
+  json.end_object().end_object();
+}
+
+void encode_stream_error(const ClientError& error, std::string& out) {
+  out += "data: ";
+  encode_error(error, out);
+  out += "\n\n";
+}
+
+}  // namespace spillway::adapters::openai_chat_client

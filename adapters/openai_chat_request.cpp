@@ -1,0 +1,641 @@
+// Reads a client's chat completion request.
+// https://platform.openai.com/docs/api-reference/chat/create (CreateChatCompletionRequest)
+//
+// Strict where the canonical request needs a field, silent about what it does not know: that passes on as it is.
+
+#include "openai_chat_client.h"
+
+#include <array>
+
+#include "limits.h"
+
+namespace spillway::adapters::openai_chat_client {
+namespace {
+
+using json::Reader;
+using json::Type;
+using json::Writer;
+
+// Reads the client's body; the first mistake stops it and is told with the path of its field.
+class RequestReader {
+ public:
+  RequestReader(ChatRequest& request, BadRequest& problem)
+      : request_(request), problem_(problem), in_(request.body) {}
+
+  bool read();
+
+ private:
+  bool read_member();
+  bool read_model();
+  bool read_models();
+  bool read_messages();
+  bool read_message(std::size_t index);
+  bool read_role(Message& message, const std::string& path);
+  bool read_content(Reader& in, Message& message, const std::string& path);
+  bool read_part(Reader& in, std::vector<Content>& parts, const std::string& path);
+  bool read_image(Reader& in, Content& part, const std::string& path);
+  bool read_file(Reader& in, Content& part, std::string_view data_key, const std::string& path);
+  bool read_tool_calls(Reader& in, Message& message, const std::string& path);
+  bool read_tool_call(Reader& in, Content& call, const std::string& path);
+  bool read_tools();
+  bool read_tool(Tool& tool, const std::string& path);
+  bool read_tool_choice();
+  bool read_response_format();
+  bool read_stop();
+  bool read_stream_options();
+  bool read_number(std::string_view& field);
+  bool read_boolean(bool& field);
+  bool read_text(JsonText& field);
+  bool read_output_tokens_max();
+  void read_extra();
+
+  void take_data_url(Content& part);
+  bool count_part(const std::string& path);
+  void estimate(std::size_t bytes) { estimated_bytes_ += static_cast<std::int64_t>(bytes); }
+
+  bool refuse(std::string param, std::string message, std::string_view code = "invalid_request") {
+    problem_ = {std::move(param), std::move(message), code};
+    return false;
+  }
+  bool refuse_type(Reader& in, std::string param, std::string_view expected);
+
+  ChatRequest& request_;
+  BadRequest& problem_;
+  Reader in_;
+  std::string_view key_;
+  std::string key_kept_;
+  std::size_t parts_ = 0;
+  std::int64_t estimated_bytes_ = 0;
+  bool has_messages_ = false;
+};
+
+std::string element(std::string_view path, std::size_t index) {
+  return std::string(path) + "[" + std::to_string(index) + "]";
+}
+
+bool RequestReader::refuse_type(Reader& in, std::string param, std::string_view expected) {
+  const Type type = in.peek();
+  if (type == Type::none) {
+    in.skip();
+    return refuse("", "The body is not valid JSON");
+  }
+  return refuse(std::move(param),
+                "Expected " + std::string(expected) + ", got " + std::string(with_article(type)),
+                "invalid_type");
+}
+
+bool RequestReader::read() {
+  const Type type = in_.peek();
+  if (type != Type::object && type != Type::none)
+    return refuse("", "Expected the body to be a JSON object, got " + std::string(with_article(type)),
+                  "invalid_type");
+  if (in_.enter_object()) {
+    while (in_.next_member()) {
+      key_kept_.assign(in_.key());
+      key_ = key_kept_;
+      if (!read_member()) {
+        if (in_.ok()) return false;
+        break;
+      }
+    }
+  }
+  if (!in_.finish()) {
+    return refuse("", "The body is not valid JSON: " + std::string(in_.problem()) + " at byte " +
+                          std::to_string(in_.offset()), "invalid_json");
+  }
+  if (!has_messages_) return refuse("messages", "Expected an array with at least one message", "missing");
+  // Four bytes a token is less than any text costs in practice: an engine is only skipped when surely too small.
+  request_.input_tokens_estimate += estimated_bytes_ / 4;
+  return true;
+}
+
+bool RequestReader::read_member() {
+  using Read = bool (*)(RequestReader&);
+  struct Row {
+    std::string_view key;
+    Read read;
+  };
+  static constexpr std::array kRows{
+      Row{"model", [](RequestReader& r) { return r.read_model(); }},
+      Row{"models", [](RequestReader& r) { return r.read_models(); }},
+      Row{"messages", [](RequestReader& r) { return r.read_messages(); }},
+      Row{"stream", [](RequestReader& r) { return r.read_boolean(r.request_.stream); }},
+      Row{"stream_options", [](RequestReader& r) { return r.read_stream_options(); }},
+      Row{"max_tokens", [](RequestReader& r) { return r.read_output_tokens_max(); }},
+      Row{"max_completion_tokens", [](RequestReader& r) { return r.read_output_tokens_max(); }},
+      Row{"temperature", [](RequestReader& r) { return r.read_number(r.request_.temperature); }},
+      Row{"top_p", [](RequestReader& r) { return r.read_number(r.request_.top_p); }},
+      Row{"top_k", [](RequestReader& r) { return r.read_number(r.request_.top_k); }},
+      Row{"frequency_penalty", [](RequestReader& r) { return r.read_number(r.request_.frequency_penalty); }},
+      Row{"presence_penalty", [](RequestReader& r) { return r.read_number(r.request_.presence_penalty); }},
+      Row{"seed", [](RequestReader& r) { return r.read_number(r.request_.seed); }},
+      Row{"stop", [](RequestReader& r) { return r.read_stop(); }},
+      Row{"tools", [](RequestReader& r) { return r.read_tools(); }},
+      Row{"tool_choice", [](RequestReader& r) { return r.read_tool_choice(); }},
+      Row{"parallel_tool_calls",
+          [](RequestReader& r) {
+            bool parallel = false;
+            const bool read = r.read_boolean(parallel);
+            r.request_.parallel_tool_calls = parallel;
+            return read;
+          }},
+      Row{"response_format", [](RequestReader& r) { return r.read_response_format(); }},
+      Row{"reasoning_effort", [](RequestReader& r) { return r.read_text(r.request_.reasoning_effort); }},
+      Row{"user", [](RequestReader& r) { return r.read_text(r.request_.user); }},
+      Row{"spillway",
+          [](RequestReader& r) {
+            if (r.in_.peek() != Type::object) return r.refuse_type(r.in_, "spillway", "an object");
+            r.request_.policy = r.in_.raw();
+            return true;
+          }},
+  };
+  // An explicit null is a member that is not there.
+  if (key_ != "messages" && in_.null()) return true;
+  for (const Row& row : kRows)
+    if (row.key == key_) return row.read(*this);
+  read_extra();
+  return true;
+}
+
+// A member that the canonical request does not know passes to targets of this dialect. Some of them ask for what no
+// other dialect can give back whole.
+void RequestReader::read_extra() {
+  const std::string_view key = request_.keep(key_kept_);
+  const std::string_view raw = in_.raw();
+  if (!in_.ok()) return;
+  const bool several = key == "n" && raw != "1";
+  const bool probabilities = (key == "logprobs" && raw == "true") || key == "top_logprobs";
+  const bool audio = key == "audio" || (key == "modalities" && raw.find("audio") != raw.npos);
+  const bool legacy = key == "functions" || key == "function_call";
+  if (several || probabilities || audio || legacy) request_.verbatim = true;
+  request_.extras.push_back({key, raw});
+}
+
+bool RequestReader::read_model() {
+  const auto model = in_.peek() == Type::string ? in_.string() : std::nullopt;
+  if (!model) return refuse_type(in_, "model", "a string");
+  request_.model = json::unescaped(*model);
+  return true;
+}
+
+bool RequestReader::read_models() {
+  if (in_.peek() != Type::array) return refuse_type(in_, "models", "an array of strings");
+  in_.enter_array();
+  while (in_.next_element()) {
+    const std::string path = element("models", request_.models.size());
+    if (in_.peek() != Type::string) return refuse_type(in_, path, "a string");
+    if (request_.models.size() == limits::chain_max)
+      return refuse(path, "Expected at most " + std::to_string(limits::chain_max) + " models", "too_many");
+    if (const auto model = in_.string()) request_.models.push_back(json::unescaped(*model));
+  }
+  return in_.ok();
+}
+
+bool RequestReader::read_boolean(bool& field) {
+  if (in_.peek() != Type::boolean) return refuse_type(in_, key_kept_, "a boolean");
+  field = in_.boolean().value_or(false);
+  return in_.ok();
+}
+
+bool RequestReader::read_number(std::string_view& field) {
+  if (in_.peek() != Type::number) return refuse_type(in_, key_kept_, "a number");
+  field = in_.raw();
+  return in_.ok();
+}
+
+bool RequestReader::read_text(JsonText& field) {
+  if (in_.peek() != Type::string) return refuse_type(in_, key_kept_, "a string");
+  field = in_.string().value_or(JsonText());
+  return in_.ok();
+}
+
+bool RequestReader::read_output_tokens_max() {
+  if (in_.peek() != Type::number) return refuse_type(in_, key_kept_, "a whole number of tokens");
+  request_.output_tokens_max = in_.integer();
+  if (!in_.ok()) return false;
+  if (request_.output_tokens_max.value_or(0) < 1)
+    return refuse(key_kept_, "Expected a whole number of tokens, 1 or more", "invalid_value");
+  return true;
+}
+
+bool RequestReader::read_stream_options() {
+  if (in_.peek() != Type::object) return refuse_type(in_, key_kept_, "an object");
+  request_.stream_options = in_.raw();
+  Reader options(request_.stream_options);
+  options.enter_object();
+  while (options.next_member())
+    if (options.key() == "include_usage") {
+      if (options.peek() != Type::boolean)
+        return refuse_type(options, "stream_options.include_usage", "a boolean");
+      request_.include_usage = options.boolean().value_or(false);
+    }
+  return in_.ok();
+}
+
+bool RequestReader::read_stop() {
+  if (in_.peek() == Type::string) {
+    if (const auto text = in_.string()) request_.stop.push_back(*text);
+    return in_.ok();
+  }
+  if (in_.peek() != Type::array) return refuse_type(in_, "stop", "a string or an array of strings");
+  in_.enter_array();
+  while (in_.next_element()) {
+    const std::string path = element("stop", request_.stop.size());
+    if (in_.peek() != Type::string) return refuse_type(in_, path, "a string");
+    if (request_.stop.size() == limits::stop_sequences_max)
+      return refuse(path, "Expected at most " + std::to_string(limits::stop_sequences_max) + " sequences",
+                    "too_many");
+    if (const auto text = in_.string()) request_.stop.push_back(*text);
+  }
+  return in_.ok();
+}
+
+bool RequestReader::read_messages() {
+  if (in_.peek() != Type::array) return refuse_type(in_, "messages", "an array of messages");
+  in_.enter_array();
+  while (in_.next_element()) {
+    const std::size_t index = request_.messages.size();
+    if (index == limits::messages_max)
+      return refuse("messages", "Expected at most " + std::to_string(limits::messages_max) + " messages",
+                    "too_many");
+    if (!read_message(index)) return false;
+  }
+  if (in_.ok() && request_.messages.empty())
+    return refuse("messages", "Expected an array with at least one message", "too_few");
+  has_messages_ = true;
+  return in_.ok();
+}
+
+bool RequestReader::read_role(Message& message, const std::string& path) {
+  struct Row {
+    std::string_view word;
+    Role role;
+  };
+  static constexpr std::array kRoles{Row{"system", Role::system}, Row{"developer", Role::developer},
+                                     Row{"user", Role::user}, Row{"assistant", Role::assistant},
+                                     Row{"tool", Role::tool}};
+  Reader in(message.raw);
+  in.enter_object();
+  while (in.next_member()) {
+    if (in.key() != "role") continue;
+    if (in.peek() != Type::string) return refuse_type(in, path + ".role", "a string");
+    const JsonText word = in.string().value_or(JsonText());
+    for (const Row& row : kRoles)
+      if (json::equals(word, row.word)) {
+        message.role = row.role;
+        return true;
+      }
+    return refuse(path + ".role", "Expected system, developer, user, assistant or tool, got \"" +
+                                      json::unescaped(word) + "\"", "invalid_value");
+  }
+  return refuse(path + ".role", "Expected a role: system, developer, user, assistant or tool", "missing");
+}
+
+bool RequestReader::read_message(std::size_t index) {
+  const std::string path = element("messages", index);
+  if (in_.peek() != Type::object) return refuse_type(in_, path, "an object");
+  Message message;
+  message.raw = in_.raw();
+  if (!in_.ok() || !read_role(message, path)) return false;
+
+  bool has_content = false;
+  Content result;
+  result.kind = Content::Kind::tool_result;
+  Reader in(message.raw);
+  in.enter_object();
+  while (in.next_member()) {
+    if (in.key() == "content") {
+      has_content = in.peek() != Type::null;
+      if (in.null()) continue;
+      if (!read_content(in, message, path + ".content")) return false;
+    } else if (in.key() == "tool_calls" && message.role == Role::assistant) {
+      if (!in.null() && !read_tool_calls(in, message, path + ".tool_calls")) return false;
+    } else if (in.key() == "tool_call_id" && message.role == Role::tool) {
+      if (in.peek() != Type::string) return refuse_type(in, path + ".tool_call_id", "a string");
+      result.id = in.string().value_or(JsonText());
+    } else if (in.key() == "name") {
+      message.name = in.string().value_or(JsonText());
+    } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
+      const JsonText text = in.string().value_or(JsonText());
+      if (text.empty()) continue;
+      Content reasoning;
+      reasoning.kind = Content::Kind::reasoning;
+      reasoning.text = text;
+      message.content.insert(message.content.begin(), std::move(reasoning));
+    } else if (in.key() == "refusal" && in.peek() == Type::string) {
+      Content refusal;
+      refusal.kind = Content::Kind::refusal;
+      refusal.text = in.string().value_or(JsonText());
+      message.content.push_back(std::move(refusal));
+    }
+  }
+  if (!has_content && message.role != Role::assistant)
+    return refuse(path + ".content", "Expected a string or an array of content parts", "missing");
+  if (message.role == Role::tool) {
+    if (result.id.empty())
+      return refuse(path + ".tool_call_id", "Expected the id of the tool call that this answers", "missing");
+    result.name = message.name;
+    if (message.content.size() == 1 && message.content.front().raw.empty()) {
+      result.text = message.content.front().text;
+    } else {
+      result.parts = std::move(message.content);
+    }
+    message.content.clear();
+    message.content.push_back(std::move(result));
+  }
+  request_.messages.push_back(std::move(message));
+  return true;
+}
+
+bool RequestReader::count_part(const std::string& path) {
+  if (++parts_ <= limits::parts_max) return true;
+  return refuse(path, "Expected at most " + std::to_string(limits::parts_max) + " content parts in all",
+                "too_many");
+}
+
+bool RequestReader::read_content(Reader& in, Message& message, const std::string& path) {
+  if (in.peek() == Type::string) {
+    Content part;
+    part.text = in.string().value_or(JsonText());
+    estimate(part.text.escaped().size());
+    message.content.push_back(std::move(part));
+    return count_part(path);
+  }
+  if (in.peek() != Type::array) return refuse_type(in, path, "a string or an array of content parts");
+  in.enter_array();
+  for (std::size_t index = 0; in.next_element(); ++index)
+    if (!read_part(in, message.content, element(path, index))) return false;
+  return true;
+}
+
+bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std::string& path) {
+  if (in.peek() != Type::object) return refuse_type(in, path, "an object");
+  if (!count_part(path)) return false;
+  Content part;
+  part.raw = in.raw();
+  part.kind = Content::Kind::other;
+  Reader at(part.raw);
+  at.enter_object();
+  JsonText type;
+  while (at.next_member())
+    if (at.key() == "type") type = at.string().value_or(JsonText());
+  if (type.empty()) return refuse(path + ".type", "Expected the type of the part: text, image_url …", "missing");
+  Reader again(part.raw);
+  again.enter_object();
+  while (again.next_member()) {
+    const std::string_view key = again.key();
+    if (json::equals(type, "text") && key == "text") {
+      if (again.peek() != Type::string) return refuse_type(again, path + ".text", "a string");
+      part.kind = Content::Kind::text;
+      part.text = again.string().value_or(JsonText());
+      estimate(part.text.escaped().size());
+    } else if (json::equals(type, "refusal") && key == "refusal") {
+      part.kind = Content::Kind::refusal;
+      part.text = again.string().value_or(JsonText());
+    } else if (json::equals(type, "image_url") && key == "image_url") {
+      if (!read_image(again, part, path + ".image_url")) return false;
+    } else if (json::equals(type, "file") && key == "file") {
+      if (!read_file(again, part, "file_data", path + ".file")) return false;
+    } else if (json::equals(type, "input_audio") && key == "input_audio") {
+      if (!read_file(again, part, "data", path + ".input_audio")) return false;
+    }
+  }
+  const bool known = json::equals(type, "text") || json::equals(type, "image_url");
+  if (known && part.kind == Content::Kind::other)
+    return refuse(path + "." + json::unescaped(type), "Expected the content of this part", "missing");
+  parts.push_back(std::move(part));
+  return true;
+}
+
+// "data:image/png;base64,…" (RFC 2397) → media type and data; any other URL stays one.
+void RequestReader::take_data_url(Content& part) {
+  std::string_view url = part.url.escaped();
+  if (url.find('\\') != std::string_view::npos) {  // some writers escape every slash
+    url = request_.keep(json::unescaped(part.url));
+    part.url = JsonText::trusted(url);
+  }
+  constexpr std::string_view marker = ";base64,";
+  const std::size_t split = url.substr(0, 200).find(marker);
+  if (url.substr(0, 5) != "data:" || split == std::string_view::npos) return;
+  part.media_type = JsonText::trusted(url.substr(5, split - 5));
+  part.base64 = JsonText::trusted(url.substr(split + marker.size()));
+  part.url = {};
+}
+
+bool RequestReader::read_image(Reader& in, Content& part, const std::string& path) {
+  part.kind = Content::Kind::image;
+  request_.has_images = true;
+  request_.input_tokens_estimate += 85;  // OpenAI's price of the smallest image
+  if (in.peek() == Type::string) {
+    part.url = in.string().value_or(JsonText());
+  } else if (in.peek() == Type::object) {
+    in.enter_object();
+    while (in.next_member()) {
+      if (in.key() == "url") {
+        if (in.peek() != Type::string) return refuse_type(in, path + ".url", "a string");
+        part.url = in.string().value_or(JsonText());
+      } else if (in.key() == "detail") {
+        part.detail = in.string().value_or(JsonText());
+      }
+    }
+  } else {
+    return refuse_type(in, path, "an object with a url");
+  }
+  if (part.url.empty()) return refuse(path + ".url", "Expected a URL or a data: URL of an image", "missing");
+  take_data_url(part);
+  return true;
+}
+
+bool RequestReader::read_file(Reader& in, Content& part, std::string_view data_key, const std::string& path) {
+  if (in.peek() != Type::object) return refuse_type(in, path, "an object");
+  part.kind = data_key == "data" ? Content::Kind::audio : Content::Kind::file;
+  request_.has_files = true;
+  in.enter_object();
+  while (in.next_member()) {
+    if (in.key() == data_key) {
+      part.url = in.string().value_or(JsonText());
+    } else if (in.key() == "filename") {
+      part.detail = in.string().value_or(JsonText());
+    } else if (in.key() == "format") {
+      part.media_type = in.string().value_or(JsonText());
+    } else if (in.key() == "file_id") {
+      part.id = in.string().value_or(JsonText());
+    }
+  }
+  if (part.kind == Content::Kind::audio) {
+    const std::string_view format = part.media_type.escaped();
+    part.media_type = JsonText::trusted(request_.keep("audio/" + std::string(format)));
+    part.base64 = part.url;
+    part.url = {};
+  } else {
+    take_data_url(part);
+  }
+  return true;
+}
+
+bool RequestReader::read_tool_calls(Reader& in, Message& message, const std::string& path) {
+  if (in.peek() != Type::array) return refuse_type(in, path, "an array of tool calls");
+  in.enter_array();
+  for (std::size_t index = 0; in.next_element(); ++index) {
+    Content call;
+    call.kind = Content::Kind::tool_call;
+    if (!count_part(path) || !read_tool_call(in, call, element(path, index))) return false;
+    message.content.push_back(std::move(call));
+  }
+  return true;
+}
+
+bool RequestReader::read_tool_call(Reader& in, Content& call, const std::string& path) {
+  if (in.peek() != Type::object) return refuse_type(in, path, "an object");
+  JsonText arguments;
+  in.enter_object();
+  while (in.next_member()) {
+    if (in.key() == "id") {
+      if (in.peek() != Type::string) return refuse_type(in, path + ".id", "a string");
+      call.id = in.string().value_or(JsonText());
+    } else if (in.key() == "function") {
+      if (in.peek() != Type::object) return refuse_type(in, path + ".function", "an object");
+      in.enter_object();
+      while (in.next_member()) {
+        if (in.key() == "name") {
+          call.name = in.string().value_or(JsonText());
+        } else if (in.key() == "arguments") {
+          if (in.peek() != Type::string)
+            return refuse_type(in, path + ".function.arguments", "a string holding JSON");
+          arguments = in.string().value_or(JsonText());
+        }
+      }
+    }
+  }
+  if (call.name.empty()) return refuse(path + ".function.name", "Expected the name of the tool", "missing");
+  estimate(arguments.escaped().size());
+  // A model may have written arguments that are no JSON object: they stay readable for targets that need one.
+  std::string plain = arguments.empty() ? "{}" : json::unescaped(arguments);
+  if (!json::valid(plain, Type::object)) {
+    plain = "{\"arguments\":\"";
+    plain += arguments.escaped();
+    plain += "\"}";
+  }
+  call.arguments = request_.keep(std::move(plain));
+  return true;
+}
+
+bool RequestReader::read_tools() {
+  if (in_.peek() != Type::array) return refuse_type(in_, "tools", "an array of tools");
+  in_.enter_array();
+  while (in_.next_element()) {
+    const std::string path = element("tools", request_.tools.size());
+    if (request_.tools.size() == limits::tools_max)
+      return refuse(path, "Expected at most " + std::to_string(limits::tools_max) + " tools", "too_many");
+    Tool tool;
+    if (!read_tool(tool, path)) return false;
+    request_.tools.push_back(tool);
+  }
+  return in_.ok();
+}
+
+bool RequestReader::read_tool(Tool& tool, const std::string& path) {
+  if (in_.peek() != Type::object) return refuse_type(in_, path, "an object");
+  tool.raw = in_.raw();
+  estimate(tool.raw.size());
+  Reader in(tool.raw);
+  bool is_function = false;
+  in.enter_object();
+  while (in.next_member()) {
+    if (in.key() == "type") {
+      is_function = in.string() == JsonText::trusted("function");
+    } else if (in.key() == "function") {
+      if (in.peek() != Type::object) return refuse_type(in, path + ".function", "an object");
+      in.enter_object();
+      while (in.next_member()) {
+        if (in.key() == "name") {
+          tool.name = in.string().value_or(JsonText());
+        } else if (in.key() == "description") {
+          tool.description = in.string().value_or(JsonText());
+        } else if (in.key() == "parameters") {
+          if (in.peek() != Type::object && in.peek() != Type::null)
+            return refuse_type(in, path + ".function.parameters", "a JSON schema object");
+          if (!in.null()) tool.parameters = in.raw();
+        } else if (in.key() == "strict") {
+          tool.strict = in.boolean().value_or(false);
+        }
+      }
+    }
+  }
+  if (is_function && tool.name.empty())
+    return refuse(path + ".function.name", "Expected the name of the tool", "missing");
+  if (!is_function) request_.verbatim = true;  // a tool of the provider's own (custom, web search …)
+  return in_.ok();
+}
+
+bool RequestReader::read_tool_choice() {
+  ToolChoice& choice = request_.tool_choice;
+  if (in_.peek() == Type::string) {
+    const JsonText word = JsonText::trusted(Reader(in_).string().value_or(JsonText()).escaped());
+    choice.raw = in_.raw();
+    choice.kind = word.escaped() == "auto"       ? ToolChoice::Kind::automatic
+                  : word.escaped() == "none"     ? ToolChoice::Kind::none
+                  : word.escaped() == "required" ? ToolChoice::Kind::required
+                                                 : ToolChoice::Kind::unset;
+    if (choice.kind != ToolChoice::Kind::unset) return true;
+    return refuse("tool_choice", "Expected auto, none, required or a named function", "invalid_value");
+  }
+  if (in_.peek() != Type::object) return refuse_type(in_, "tool_choice", "a string or an object");
+  choice.raw = in_.raw();
+  Reader in(choice.raw);
+  in.enter_object();
+  while (in.next_member())
+    if (in.key() == "function" && in.enter_object())
+      while (in.next_member())
+        if (in.key() == "name") choice.name = in.string().value_or(JsonText());
+  choice.kind = choice.name.empty() ? ToolChoice::Kind::unset : ToolChoice::Kind::named;
+  if (choice.kind == ToolChoice::Kind::unset) request_.verbatim = true;  // allowed_tools, custom …
+  return in_.ok();
+}
+
+bool RequestReader::read_response_format() {
+  if (in_.peek() != Type::object) return refuse_type(in_, "response_format", "an object");
+  ResponseFormat& format = request_.response_format;
+  format.raw = in_.raw();
+  JsonText type;
+  Reader in(format.raw);
+  in.enter_object();
+  while (in.next_member()) {
+    if (in.key() == "type") {
+      type = in.string().value_or(JsonText());
+    } else if (in.key() == "json_schema" && in.enter_object()) {
+      while (in.next_member()) {
+        if (in.key() == "name") {
+          format.name = in.string().value_or(JsonText());
+        } else if (in.key() == "description") {
+          format.description = in.string().value_or(JsonText());
+        } else if (in.key() == "schema" && in.peek() == Type::object) {
+          format.schema = in.raw();
+        } else if (in.key() == "strict") {
+          format.strict = in.boolean().value_or(false);
+        }
+      }
+    }
+  }
+  estimate(format.schema.size());
+  if (json::equals(type, "text")) {
+    format.kind = ResponseFormat::Kind::text;
+  } else if (json::equals(type, "json_object")) {
+    format.kind = ResponseFormat::Kind::json_object;
+  } else if (json::equals(type, "json_schema")) {
+    format.kind = ResponseFormat::Kind::json_schema;
+    if (format.schema.empty())
+      return refuse("response_format.json_schema.schema", "Expected a JSON schema object", "missing");
+  } else if (in_.ok()) {
+    return refuse("response_format.type", "Expected text, json_object or json_schema", "invalid_value");
+  }
+  return in_.ok();
+}
+
+}  // namespace
+
+bool decode_request(ChatRequest& request, BadRequest& problem) {
+  return RequestReader(request, problem).read();
+}
+
+}  // namespace spillway::adapters::openai_chat_client
