@@ -1,0 +1,387 @@
+#include "config.h"
+
+#include <algorithm>
+#include "config_field.h"
+#include "dialect.h"
+#include "json.h"
+#include "limits.h"
+#include "registry.h"
+#include "text.h"
+
+namespace spillway {
+
+namespace {
+
+// --- reading what a user wrote ----------------------------------------------------------------------------------
+
+constexpr Word<Auth> kAuthWords[] = {{"bearer", Auth::bearer},
+                                     {"x-api-key", Auth::x_api_key},
+                                     {"x-goog-api-key", Auth::x_goog_api_key},
+                                     {"api-key", Auth::api_key},
+                                     {"none", Auth::none}};
+constexpr Word<CostBand> kCostWords[] = {
+    {"free", CostBand::free}, {"low", CostBand::low}, {"mid", CostBand::mid}, {"high", CostBand::high}};
+constexpr Word<Latency> kLatencyWords[] = {
+    {"fast", Latency::fast}, {"standard", Latency::standard}, {"reasoning", Latency::reasoning}};
+constexpr Word<OnFailure> kOnFailureWords[] = {{"stop", OnFailure::stop}, {"next", OnFailure::next}};
+
+std::size_t index_of(const std::vector<Provider>& providers, std::string_view name) {
+  const auto found = std::find_if(providers.begin(), providers.end(),
+                                  [name](const Provider& provider) { return provider.name == name; });
+  return static_cast<std::size_t>(found - providers.begin());
+}
+
+bool read_chain(const Field& field, std::vector<std::string>& chain) {
+  chain.clear();
+  const bool read = field.elements("an array of engines, each \"provider:model\"", [&chain](const Field& engine) {
+    if (chain.size() == limits::chain_max)
+      return engine.refuse("expected at most " + std::to_string(limits::chain_max) + " engines");
+    return engine.text(chain.emplace_back());
+  });
+  return read && (!chain.empty() || field.refuse("expected at least one engine"));
+}
+
+bool read_timeouts(const Field& field, Timeouts& timeouts) {
+  return field.members([&timeouts](const std::string& name, const Field& member) {
+    struct Row {
+      std::string_view name;
+      Millis Timeouts::*value;
+    };
+    constexpr Row rows[] = {{"headers_ms", &Timeouts::headers_ms},
+                            {"first_content_ms", &Timeouts::first_content_ms},
+                            {"idle_ms", &Timeouts::idle_ms},
+                            {"total_ms", &Timeouts::total_ms}};
+    for (const Row& row : rows)
+      if (row.name == name) return member.integer(timeouts.*row.value, 1, limits::timeout_ms_max);
+    return member.unknown("headers_ms, first_content_ms, idle_ms, total_ms");
+  });
+}
+
+bool read_policy_member(const std::string& name, const Field& field, Policy& policy) {
+  if (name == "chain") return read_chain(field, policy.chain);
+  if (name == "attempts_max") return field.integer(policy.attempts_max, 1, limits::attempts_max);
+  if (name == "attempts_per_engine") return field.integer(policy.attempts_per_engine, 1, limits::attempts_max);
+  if (name == "rate_limit_wait_ms") return field.integer(policy.rate_limit_wait_ms, 0, limits::timeout_ms_max);
+  if (name == "timeouts") return read_timeouts(field, policy.timeouts);
+  if (name == "on_auth_error") return field.word(policy.on_auth_error, kOnFailureWords);
+  if (name == "on_content_filter") return field.word(policy.on_content_filter, kOnFailureWords);
+  if (name == "strict") return field.boolean(policy.strict);
+  return field.unknown(
+      "chain, attempts_max, attempts_per_engine, rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, "
+      "strict");
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+                              std::string_view::npos;
+}
+
+class Loader {
+ public:
+  explicit Loader(Config& config) : config_(config) {}
+
+  bool merge(const Field& root);
+  bool check(ConfigProblem& problem) const;
+  void find_keys(const Tree& env);
+
+ private:
+  bool merge_provider(const std::string& name, const Field& field);
+  bool merge_engine(const std::string& id, const Field& field);
+  bool merge_route(const std::string& name, const Field& field);
+  bool merge_limits(const Field& field);
+
+  Config& config_;
+};
+
+bool Loader::merge(const Field& root) {
+  return root.members([this](const std::string& name, const Field& field) {
+    if (name == "providers")
+      return field.members([this](const std::string& key, const Field& at) { return merge_provider(key, at); });
+    // Engines are read when every provider is known: members come in the alphabet's order, "engines" first.
+    if (name == "engines") return true;
+    if (name == "routes")
+      return field.members([this](const std::string& key, const Field& at) { return merge_route(key, at); });
+    if (name == "default_route") return field.text(config_.default_route);
+    if (name == "limits") return merge_limits(field);
+    if (name == "cors")
+      return field.members([this](const std::string& key, const Field& at) {
+        return key == "origin" ? at.text(config_.cors_origin) : at.unknown("origin");
+      });
+    return field.unknown("providers, engines, routes, default_route, cors, limits");
+  }) && (!root.value().contains("engines") ||
+         root.at("engines", root.value()["engines"])
+             .members([this](const std::string& key, const Field& at) { return merge_engine(key, at); }));
+}
+
+bool Loader::merge_limits(const Field& field) {
+  return field.members([this](const std::string& name, const Field& at) {
+    if (name == "request_bytes_max") return at.integer(config_.request_bytes_max, 1, limits::request_bytes_max);
+    if (name == "chats_max") return at.integer(config_.chats_max, 1, limits::chats_max);
+    if (name == "cooldown_ms") return at.integer(config_.cooldown_ms, 0, limits::cooldown_ms_max);
+    return at.unknown("request_bytes_max, chats_max, cooldown_ms");
+  });
+}
+
+bool Loader::merge_provider(const std::string& name, const Field& field) {
+  if (!is_name(name)) return field.refuse("expected a name of letters, digits, '_', '-' and '.'");
+  const std::size_t index = index_of(config_.providers, name);
+  const bool is_new = index == config_.providers.size();
+  if (is_new) {
+    config_.providers.emplace_back();
+    config_.providers.back().name = config_.providers.back().title = name;
+  }
+  Provider& provider = config_.providers[index];
+  const bool read = field.members([&provider](const std::string& member, const Field& at) {
+    if (member == "name") return at.text(provider.title);
+    if (member == "dialect") {
+      std::string name;
+      if (!at.text(name)) return false;
+      provider.dialect = registry::find_dialect(name);
+      return provider.dialect != nullptr ||
+             at.refuse("expected one of " + registry::dialect_names() + ", got \"" + name + "\"");
+    }
+    if (member == "base_url") {
+      if (!at.text(provider.base_url)) return false;
+      while (!provider.base_url.empty() && provider.base_url.back() == '/') provider.base_url.pop_back();
+      const std::string_view url = provider.base_url;
+      const bool absolute = starts_with(url, "http://") || starts_with(url, "https://") || starts_with(url, "{");
+      return absolute || at.refuse("expected a URL that begins with http:// or https://");
+    }
+    if (member == "keys") {
+      provider.key_names.clear();
+      return at.elements("an array of names of environment variables", [&provider](const Field& key) {
+        return key.text(provider.key_names.emplace_back()) &&
+               (is_name(provider.key_names.back()) || key.refuse("expected the name of an environment variable"));
+      });
+    }
+    if (member == "auth") return at.word(provider.auth, kAuthWords);
+    if (member == "headers") {
+      return at.members([&provider](const std::string& header, const Field& value) {
+        std::string text;
+        if (!value.text(text)) return false;
+        const auto same = [&header](const Header& known) { return known.name == header; };
+        provider.headers.erase(std::remove_if(provider.headers.begin(), provider.headers.end(), same),
+                               provider.headers.end());
+        provider.headers.push_back({header, std::move(text)});
+        return true;
+      });
+    }
+    if (member == "quirks") return at.bits(provider.quirks, quirk::kNames);
+    if (member == "simulated") return at.boolean(provider.simulated);
+    return at.unknown("name, dialect, base_url, keys, auth, headers, quirks, simulated");
+  });
+  if (!read) return false;
+  if (provider.dialect == nullptr)
+    return field.at("dialect", field.value()).refuse("missing; expected one of " + registry::dialect_names());
+  if (provider.base_url.empty()) return field.at("base_url", field.value()).refuse("missing; expected a URL");
+  return true;
+}
+
+bool Loader::merge_engine(const std::string& id, const Field& field) {
+  const std::optional<Engine> assumed = config_.assume_engine(id);
+  if (!assumed) return field.refuse("expected \"provider:model\" with a known provider");
+  const auto known = std::find_if(config_.engines.begin(), config_.engines.end(),
+                                  [&id](const Engine& engine) { return engine.id == id; });
+  Engine& engine = known == config_.engines.end() ? config_.engines.emplace_back(*assumed) : *known;
+  constexpr std::int64_t tokens_max = 1'000'000'000;
+  return field.members([&engine](const std::string& member, const Field& at) {
+    if (member == "context_window") return at.integer(engine.context_window, 1, tokens_max);
+    if (member == "max_output") return at.integer(engine.output_tokens_max, 1, tokens_max);
+    if (member == "price_in") return at.price(engine.price_in);
+    if (member == "price_out") return at.price(engine.price_out);
+    if (member == "price_cache_read") return at.price(engine.price_cache_read);
+    if (member == "price_cache_write") return at.price(engine.price_cache_write);
+    if (member == "cost") return at.word(engine.cost, kCostWords);
+    if (member == "latency") return at.word(engine.latency, kLatencyWords);
+    if (member == "capabilities") return at.bits(engine.capabilities, capability::kNames);
+    if (member == "quirks") return at.bits(engine.quirks, quirk::kNames);
+    return at.unknown(
+        "context_window, max_output, price_in, price_out, price_cache_read, price_cache_write, cost, latency, "
+        "capabilities, quirks");
+  });
+}
+
+bool Loader::merge_route(const std::string& name, const Field& field) {
+  if (!is_name(name)) return field.refuse("expected a name of letters, digits, '_', '-' and '.', without ':'");
+  const auto known = std::find_if(config_.routes.begin(), config_.routes.end(),
+                                  [&name](const Route& route) { return route.name == name; });
+  const bool is_new = known == config_.routes.end();
+  Route& route = is_new ? config_.routes.emplace_back() : *known;
+  route.name = name;
+  if (!field.members([&route](const std::string& member, const Field& at) {
+        return read_policy_member(member, at, route.policy);
+      }))
+    return false;
+  return !route.policy.chain.empty() ||
+         field.at("chain", field.value()).refuse("missing; expected an array of engines, each \"provider:model\"");
+}
+
+// What can only be judged when everything is merged.
+bool Loader::check(ConfigProblem& problem) const {
+  for (const Route& route : config_.routes)
+    for (std::size_t index = 0; index < route.policy.chain.size(); ++index)
+      if (!config_.assume_engine(route.policy.chain[index])) {
+        problem = {"routes." + route.name + ".chain[" + std::to_string(index) + "]",
+                   "expected \"provider:model\" with a known provider, got \"" + route.policy.chain[index] + "\""};
+        return false;
+      }
+  if (config_.find_route(config_.default_route) == nullptr) {
+    problem = {"default_route", "expected the name of a route, got \"" + config_.default_route + "\""};
+    return false;
+  }
+  return true;
+}
+
+const std::string* find_text(const Tree& env, const std::string& name) {
+  const auto found = env.find(name);
+  if (found == env.end() || !found->is_string() || found->get_ref<const std::string&>().empty()) return nullptr;
+  return &found->get_ref<const std::string&>();
+}
+
+// Fills {NAME} in a base URL from the environment; the name that is missing, or nothing.
+std::string fill(std::string& url, const Tree& env) {
+  for (std::size_t open = url.find('{'); open != std::string::npos; open = url.find('{', open)) {
+    const std::size_t close = url.find('}', open);
+    if (close == std::string::npos) return {};
+    const std::string name = url.substr(open + 1, close - open - 1);
+    const std::string* value = find_text(env, name);
+    if (value == nullptr) return name;
+    // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's: plain HTTP.
+    const bool bare = open == 0 && value->find("://") == std::string::npos;
+    url.replace(open, close - open + 1, bare ? "http://" + *value : *value);
+    open += value->size();
+  }
+  return {};
+}
+
+void add_key(std::vector<Secret>& keys, const std::string& text) {
+  for (const Secret& known : keys)
+    if (known.reveal() == text) return;
+  keys.emplace_back(text);
+}
+
+void find_provider_keys(Provider& provider, const Tree& env) {
+  for (const std::string& name : provider.key_names) {
+    if (const std::string* key = find_text(env, name)) add_key(provider.keys, *key);
+    for (int number = 2; number <= limits::keys_per_provider_max; ++number)
+      if (const std::string* key = find_text(env, name + "_" + std::to_string(number))) add_key(provider.keys, *key);
+  }
+  provider.missing = fill(provider.base_url, env);
+  if (provider.missing.empty() && provider.keys.empty() && !provider.key_names.empty())
+    provider.missing = provider.key_names.front();
+}
+
+void Loader::find_keys(const Tree& env) {
+  for (Provider& provider : config_.providers) find_provider_keys(provider, env);
+  if (const std::string* keys = find_text(env, "SPILLWAY_KEYS"))
+    split(*keys, ',', [this](std::string_view key) {
+      key = trimmed(key);
+      constexpr std::string_view hashed = "sha256:";
+      if (starts_with(key, hashed)) {
+        std::string digest(key.substr(hashed.size()));
+        std::transform(digest.begin(), digest.end(), digest.begin(),
+                       [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c | 0x20) : c; });
+        config_.client_key_digests.push_back(std::move(digest));
+      } else if (!key.empty()) {
+        config_.client_keys.emplace_back(std::string(key));
+      }
+    });
+}
+
+// The text as a tree; broken JSON is told with its place.
+bool parse(std::string_view text, const std::string& path, Tree& out, ConfigProblem& problem) {
+  json::Reader in(text);
+  in.skip();
+  if (!in.finish()) {
+    problem = {path, "expected JSON: " + std::string(in.problem()) + " at byte " + std::to_string(in.offset())};
+    return false;
+  }
+  out = Tree::parse(text, nullptr, false);
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem& problem) {
+  Tree root;
+  if (!parse(input, "", root, problem)) return nullptr;
+  auto config = std::make_unique<Config>();
+  config->providers = registry::providers();
+  config->engines = registry::engines(config->providers);
+  config->routes = registry::routes();
+  config->default_route = registry::default_route();
+
+  Loader loader(*config);
+  const bool merged = Field(root, "", problem).members([&](const std::string& name, const Field& field) {
+    if (name != "config") return true;
+    return field.elements("an array of texts", [&](const Field& entry) {
+      std::string text;
+      Tree tree;
+      if (!entry.text(text)) return false;
+      if (trimmed(text).empty()) return true;
+      return parse(text, "", tree, problem) && loader.merge(Field(tree, "", problem));
+    });
+  });
+  if (!merged || !loader.check(problem)) return nullptr;
+  const auto env = root.find("env");
+  loader.find_keys(env == root.end() || !env->is_object() ? Tree::object() : *env);
+  return config;
+}
+
+const Provider* Config::find_provider(std::string_view name) const {
+  const std::size_t index = index_of(providers, name);
+  return index == providers.size() ? nullptr : &providers[index];
+}
+
+const Engine* Config::find_engine(std::string_view id) const {
+  const auto found = std::find_if(engines.begin(), engines.end(), [id](const Engine& engine) { return engine.id == id; });
+  return found == engines.end() ? nullptr : &*found;
+}
+
+const Route* Config::find_route(std::string_view name) const {
+  const auto found = std::find_if(routes.begin(), routes.end(), [name](const Route& route) { return route.name == name; });
+  return found == routes.end() ? nullptr : &*found;
+}
+
+std::optional<Engine> Config::assume_engine(std::string_view id) const {
+  if (const Engine* known = find_engine(id)) return *known;
+  const std::size_t colon = id.find(':');
+  if (colon == std::string_view::npos || colon + 1 == id.size()) return std::nullopt;
+  Engine engine;
+  engine.id = id;
+  engine.provider = index_of(providers, id.substr(0, colon));
+  if (engine.provider == providers.size()) return std::nullopt;
+  return engine;
+}
+
+void Config::redact(std::string& text) const {
+  constexpr std::size_t key_bytes_min = 6;  // shorter ones would eat ordinary words
+  const auto replace = [&text](const Secret& secret) {
+    const std::string_view key = secret.reveal();
+    if (key.size() < key_bytes_min) return;
+    for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at))
+      text.replace(at, key.size(), "[redacted]");
+  };
+  for (const Provider& provider : providers)
+    for (const Secret& key : provider.keys) replace(key);
+  for (const Secret& key : client_keys) replace(key);
+}
+
+bool read_policy(std::string_view json, std::string_view path, Policy& policy, ConfigProblem& problem) {
+  Tree tree;
+  if (!parse(json, std::string(path), tree, problem)) return false;
+  return Field(tree, std::string(path), problem).members([&policy](const std::string& name, const Field& field) {
+    return read_policy_member(name, field, policy);
+  });
+}
+
+bool equal_in_constant_time(std::string_view given, std::string_view secret) {
+  unsigned difference = given.size() == secret.size() ? 0 : 1;
+  for (std::size_t at = 0; at < given.size(); ++at) {
+    const char other = secret.empty() ? '\0' : secret[at % secret.size()];
+    difference |= static_cast<unsigned char>(given[at] ^ other);
+  }
+  return difference == 0;
+}
+
+}  // namespace spillway

@@ -1,0 +1,159 @@
+// The configuration: providers, engines, routes and limits, as immutable data after load().
+//
+// Built in is adapters/registry.json, compiled to constant rows, so that start-up parses none of it. What a user
+// gives (SPILLWAY_CONFIG, spillway.config.json) merges over it, member by member.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clock.h"
+#include "limits.h"
+#include "quirk.h"
+#include "secret.h"
+
+namespace spillway {
+
+struct Dialect;
+
+// How a key travels: `authorization: Bearer`, or a header of that name.
+enum class Auth : std::uint8_t { bearer, x_api_key, x_goog_api_key, api_key, none };
+
+enum class CostBand : std::uint8_t { free, low, mid, high };
+
+// How long an engine may take to its first content: 5 s, 10 s, 60 s by default.
+enum class Latency : std::uint8_t { fast, standard, reasoning };
+
+namespace capability {
+using Set = std::uint32_t;
+inline constexpr Set vision = 1U << 0;
+inline constexpr Set tools = 1U << 1;
+inline constexpr Set json_mode = 1U << 2;
+inline constexpr Set json_schema = 1U << 3;
+inline constexpr Set reasoning = 1U << 4;
+inline constexpr Set prefill = 1U << 5;
+// What a model of a known provider is taken to have when the registry does not know it.
+inline constexpr Set assumed = vision | tools | json_mode | json_schema | reasoning;
+
+struct Name {
+  std::string_view name;
+  Set bit;
+};
+inline constexpr std::array kNames{Name{"vision", vision},           Name{"tools", tools},
+                                   Name{"json_mode", json_mode},     Name{"json_schema", json_schema},
+                                   Name{"reasoning", reasoning},     Name{"prefill", prefill}};
+}  // namespace capability
+
+// Money per token, in 10^-12 USD: a price of 0.59 USD per million tokens is 590,000. Unknown is negative.
+struct Price {
+  std::int64_t picodollars = -1;
+  static constexpr Price usd_per_million(double usd) {
+    return {usd < 0 ? -1 : static_cast<std::int64_t>(usd * 1e6 + 0.5)};
+  }
+  [[nodiscard]] constexpr bool known() const { return picodollars >= 0; }
+};
+
+struct Header {
+  std::string name;
+  std::string value;
+};
+
+struct Provider {
+  std::string name;                // groq
+  std::string title;               // Groq
+  const Dialect* dialect = nullptr;
+  std::string base_url;            // no slash at its end
+  Auth auth = Auth::bearer;
+  std::vector<std::string> key_names;
+  std::vector<Header> headers;
+  quirk::Set quirks = 0;
+  bool simulated = false;
+  // Found in the environment
+  std::vector<Secret> keys;
+  std::string missing;             // what the environment lacks: the provider is skipped; empty when it can serve
+
+  [[nodiscard]] bool ready() const { return missing.empty(); }
+};
+
+struct Engine {
+  std::string id;                  // groq:llama-3.3-70b-versatile
+  std::size_t provider = 0;        // index into Config::providers
+  std::int64_t context_window = 0; // tokens; 0 unknown
+  std::int64_t output_tokens_max = 0;
+  Price price_in, price_out, price_cache_read, price_cache_write;
+  CostBand cost = CostBand::mid;
+  Latency latency = Latency::standard;
+  capability::Set capabilities = capability::assumed;
+  quirk::Set quirks = 0;
+
+  [[nodiscard]] std::string_view model() const { return std::string_view(id).substr(id.find(':') + 1); }
+};
+
+enum class OnFailure : std::uint8_t { stop, next };
+
+struct Timeouts {
+  Millis headers_ms = 10'000;      // request sent → response headers
+  Millis first_content_ms = 0;     // response headers → first content; 0: by the engine's latency profile
+  Millis idle_ms = 15'000;         // between content
+  Millis total_ms = 600'000;       // the whole chat
+};
+
+// How one chat is routed. A route has one; a request's `spillway` object changes members of it.
+struct Policy {
+  std::vector<std::string> chain;  // engine ids, in order of preference
+  int attempts_max = 4;            // upstream requests before the first content
+  int attempts_per_engine = 1;
+  Millis rate_limit_wait_ms = 0;   // at most this long for the same engine when it is rate limited
+  Timeouts timeouts;
+  OnFailure on_auth_error = OnFailure::stop;
+  OnFailure on_content_filter = OnFailure::stop;
+  bool strict = false;             // an engine that would drop a field of the request is skipped
+};
+
+struct Route {
+  std::string name;
+  Policy policy;
+};
+
+// The wrong field of a config (or of a request's `spillway` object), and what was expected there.
+struct ConfigProblem {
+  std::string path;
+  std::string message;
+};
+
+class Config {
+ public:
+  // Reads configure()'s input: {"config": [text …], "env": {name: text}}. nullptr when refused: `problem` says why.
+  static std::unique_ptr<const Config> load(std::string_view input, ConfigProblem& problem);
+
+  [[nodiscard]] const Provider* find_provider(std::string_view name) const;
+  [[nodiscard]] const Engine* find_engine(std::string_view id) const;
+  [[nodiscard]] const Route* find_route(std::string_view name) const;
+  // An engine that the registry does not know at a provider that it does, with assumed metadata.
+  [[nodiscard]] std::optional<Engine> assume_engine(std::string_view id) const;
+  [[nodiscard]] const Provider& provider_of(const Engine& engine) const { return providers[engine.provider]; }
+  // Replaces every key that appears in `text`.
+  void redact(std::string& text) const;
+
+  std::vector<Provider> providers;
+  std::vector<Engine> engines;
+  std::vector<Route> routes;
+  std::string default_route;
+  std::string cors_origin = "*";   // empty: no CORS headers
+  std::size_t request_bytes_max = limits::request_bytes_max;
+  std::size_t chats_max = limits::chats_max;
+  Millis cooldown_ms = limits::cooldown_ms;
+  // SPILLWAY_KEYS: what a client may show. Plain keys, and hex digests of hashed ones.
+  std::vector<Secret> client_keys;
+  std::vector<std::string> client_key_digests;
+};
+
+// Changes `policy` by the members of a `spillway` object (the same names as a route in the config).
+bool read_policy(std::string_view json, std::string_view path, Policy& policy, ConfigProblem& problem);
+
+}  // namespace spillway
