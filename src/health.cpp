@@ -1,0 +1,94 @@
+#include "health.h"
+
+#include <algorithm>
+
+namespace spillway {
+
+Instant Health::engine_ready_at(Instant now, std::string_view engine) const {
+  const auto found = engines_.find(engine);
+  if (found == engines_.end()) return now;
+  const Standing& standing = found->second;
+  return std::max(standing.until, standing.probe_until);
+}
+
+void Health::began(Instant now, std::string_view engine) {
+  const auto found = engines_.find(engine);
+  if (found != engines_.end()) found->second.probe_until = now + cooldown_ms_;
+}
+
+void Health::succeeded(std::string_view engine) {
+  const auto found = engines_.find(engine);
+  if (found != engines_.end()) engines_.erase(found);
+}
+
+void Health::let_go(std::string_view engine) {
+  const auto found = engines_.find(engine);
+  if (found != engines_.end()) found->second.probe_until = Instant();
+}
+
+Health::Standing& Health::standing(std::string_view engine) {
+  const auto found = engines_.find(engine);
+  if (found != engines_.end()) return found->second;
+  if (engines_.size() >= limits::health_entries_max) {
+    const auto stalest = std::min_element(engines_.begin(), engines_.end(), [](const auto& a, const auto& b) {
+      return a.second.until < b.second.until;
+    });
+    engines_.erase(stalest);
+  }
+  return engines_[std::string(engine)];
+}
+
+Instant Health::failed(Instant now, std::string_view engine, Millis asked_ms) {
+  Standing& known = standing(engine);
+  // Chats that fail side by side, or against a cooldown because nothing else was left, count as one failure.
+  if (known.failures == 0 || known.until <= now) ++known.failures;
+  const Millis doubled = cooldown_ms_ << std::min(known.failures - 1, 10);
+  const Millis wait = std::min(asked_ms >= 0 ? asked_ms : doubled, limits::cooldown_ms_max);
+  known.until = std::max(known.until, now + wait);
+  known.probe_until = Instant();
+  return known.until;
+}
+
+void Health::set_aside(Instant now, std::string_view engine) {
+  Standing& known = standing(engine);
+  ++known.failures;
+  known.until = now + limits::set_aside_ms;
+  known.probe_until = Instant();
+}
+
+Instant Health::key_until(std::size_t provider, std::size_t key) const {
+  const auto found = keys_.find({provider, key});
+  return found == keys_.end() ? Instant() : found->second;
+}
+
+Instant Health::key_ready_at(Instant now, std::size_t provider, std::size_t keys) const {
+  Instant soonest = keys == 0 ? now : Instant::never();
+  for (std::size_t key = 0; key < keys; ++key) soonest = std::min(soonest, key_until(provider, key));
+  return soonest;
+}
+
+std::size_t Health::take_key(Instant now, std::size_t provider, std::size_t keys) {
+  std::size_t& turn = turns_[provider];
+  std::size_t best = turn % keys;
+  for (std::size_t step = 0; step < keys; ++step) {
+    const std::size_t key = (turn + step) % keys;
+    if (key_until(provider, key) <= now) {
+      best = key;
+      break;
+    }
+    if (key_until(provider, key) < key_until(provider, best)) best = key;
+  }
+  turn = best + 1;
+  return best;
+}
+
+void Health::cool_key(Instant now, std::size_t provider, std::size_t key, Millis asked_ms) {
+  const Millis wait = std::min(asked_ms >= 0 ? asked_ms : cooldown_ms_, limits::cooldown_ms_max);
+  keys_[{provider, key}] = now + wait;
+}
+
+void Health::set_key_aside(Instant now, std::size_t provider, std::size_t key) {
+  keys_[{provider, key}] = now + limits::set_aside_ms;
+}
+
+}  // namespace spillway

@@ -1,0 +1,190 @@
+#include "policy.h"
+
+#include <algorithm>
+#include <array>
+
+#include "dialect.h"
+#include "limits.h"
+
+namespace spillway {
+
+namespace {
+
+enum class Move : std::uint8_t { retry, wait, key, engine, larger, ask_content_filter, stop };
+
+// One row a kind, in the order of the enum.
+struct Rule {
+  FailureKind kind;
+  Blame blame;
+  Move move;
+  int usefulness;  // 0 … 9: what helps the client most comes first
+};
+
+// Usefulness: what the client can mend, then what its operator can, then what time will.
+constexpr std::array<Rule, kFailureKinds> kRules{{
+    {FailureKind::rate_limited, Blame::key, Move::wait, 4},
+    {FailureKind::overloaded, Blame::engine, Move::retry, 3},
+    {FailureKind::server, Blame::engine, Move::retry, 2},
+    {FailureKind::timeout, Blame::engine, Move::retry, 2},
+    {FailureKind::network, Blame::engine, Move::retry, 1},
+    {FailureKind::protocol, Blame::engine, Move::engine, 1},
+    {FailureKind::empty, Blame::nobody, Move::engine, 1},
+    {FailureKind::model_not_found, Blame::engine_long, Move::engine, 5},
+    {FailureKind::context_too_long, Blame::nobody, Move::larger, 8},
+    {FailureKind::auth, Blame::key_long, Move::key, 6},
+    {FailureKind::quota_exhausted, Blame::key_long, Move::key, 5},
+    {FailureKind::content_filter, Blame::nobody, Move::ask_content_filter, 9},
+    {FailureKind::bad_request, Blame::nobody, Move::stop, 9},
+    {FailureKind::too_large, Blame::nobody, Move::engine, 7},
+}};
+
+constexpr bool rows_are_in_order() {
+  for (std::size_t row = 0; row < kRules.size(); ++row)
+    if (kRules[row].kind != static_cast<FailureKind>(row)) return false;
+  return true;
+}
+static_assert(rows_are_in_order());
+
+const Rule& rule_of(FailureKind kind) {
+  return kRules[static_cast<std::size_t>(kind)];
+}
+
+// Exponential backoff with full jitter: the wait is anywhere between nothing and the bound, which doubles.
+Millis backoff(int attempts, std::uint64_t random) {
+  const Millis bound = std::min(limits::backoff_ms << std::min(attempts - 1, 10), limits::backoff_ms_max);
+  return static_cast<Millis>(random % static_cast<std::uint64_t>(bound + 1));
+}
+
+Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy, const Situation& situation) {
+  if (situation.has_other_key) return {Then::next_key, 0};
+  const Millis asked = failure.retry_after_ms >= 0 ? failure.retry_after_ms
+                                                   : backoff(situation.attempts_on_engine, situation.random);
+  if (policy.rate_limit_wait_ms > 0 && situation.waited_ms + asked <= policy.rate_limit_wait_ms)
+    return {Then::same_engine, asked};
+  return {Then::next_engine, 0};
+}
+
+}  // namespace
+
+Blame blame(FailureKind kind) {
+  return rule_of(kind).blame;
+}
+
+int usefulness(FailureKind kind) {
+  return rule_of(kind).usefulness;
+}
+
+Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation) {
+  switch (rule_of(failure.kind).move) {
+    case Move::wait: return wait_for_rate_limit(failure, policy, situation);
+    case Move::retry:
+      if (situation.attempts_on_engine >= policy.attempts_per_engine) return {Then::next_engine, 0};
+      return {Then::same_engine,
+              std::max(failure.retry_after_ms, backoff(situation.attempts_on_engine, situation.random))};
+    case Move::key:
+      if (situation.has_other_key) return {Then::next_key, 0};
+      if (failure.kind == FailureKind::auth && policy.on_auth_error == OnFailure::stop) return {Then::stop, 0};
+      return {Then::next_engine, 0};
+    case Move::engine: return {Then::next_engine, 0};
+    case Move::larger: return {Then::larger_engine, 0};
+    case Move::ask_content_filter:
+      return {policy.on_content_filter == OnFailure::stop ? Then::stop : Then::next_engine, 0};
+    case Move::stop: break;
+  }
+  return {Then::stop, 0};
+}
+
+Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRequest& request) {
+  if (policy.timeouts.first_content_ms > 0) return policy.timeouts.first_content_ms;
+  constexpr std::array<Millis, 3> by_latency{5'000, 10'000, 60'000};
+  const bool asked_to_reason = !request.reasoning_effort.empty() && request.reasoning_effort.escaped() != "none";
+  const Latency latency = asked_to_reason ? Latency::reasoning : engine.latency;
+  return by_latency[static_cast<std::size_t>(latency)];
+}
+
+std::string_view unfit(const ChatRequest& request, const Engine& engine, const Provider& provider) {
+  const auto lacks = [&engine](capability::Set needed) { return (engine.capabilities & needed) == 0; };
+  using Format = ResponseFormat::Kind;
+  if (!provider.ready()) return "no_key";
+  if (request.verbatim && provider.dialect != request.dialect) return "dialect";
+  if (request.has_images && lacks(capability::vision)) return "vision";
+  if (!request.tools.empty() && lacks(capability::tools)) return "tools";
+  if (request.response_format.kind == Format::json_schema && lacks(capability::json_schema)) return "json_schema";
+  if (request.response_format.kind == Format::json_object && lacks(capability::json_mode | capability::json_schema))
+    return "json_mode";
+  if (engine.context_window > 0 && request.input_tokens_estimate >= engine.context_window) return "context_window";
+  return {};
+}
+
+namespace {
+
+bool known_engine(const std::vector<Engine>& chain, std::string_view id) {
+  return std::any_of(chain.begin(), chain.end(), [id](const Engine& engine) { return engine.id == id; });
+}
+
+// Appends the engines that one name stands for; false when it stands for none.
+bool append_engines(const Config& config, std::string_view name, std::vector<Engine>& chain) {
+  bool known = false;
+  const auto append = [&chain, &known](const Engine& engine) {
+    known = true;
+    if (chain.size() < limits::chain_max && !known_engine(chain, engine.id)) chain.push_back(engine);
+  };
+  if (const Route* route = config.find_route(name)) {
+    for (const std::string& id : route->policy.chain)
+      if (const auto engine = config.assume_engine(id)) append(*engine);
+  } else if (const auto assumed = config.assume_engine(name)) {
+    append(*assumed);
+  } else {
+    // A model's bare name, as a client of one provider writes it: every engine that serves it.
+    for (const Engine& engine : config.engines)
+      if (engine.model() == name) append(engine);
+  }
+  return known;
+}
+
+std::string names_of_routes(const Config& config) {
+  std::string names;
+  for (const Route& route : config.routes) names += (names.empty() ? "" : ", ") + route.name;
+  return names;
+}
+
+}  // namespace
+
+Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, std::vector<Engine>& chain,
+                   ConfigProblem& problem) {
+  struct Named {
+    std::string path;
+    std::string_view name;
+  };
+  std::vector<Named> named;
+  if (!request.model.empty()) named.push_back({"model", request.model});
+  for (std::size_t index = 0; index < request.models.size(); ++index)
+    named.push_back({"models[" + std::to_string(index) + "]", request.models[index]});
+  if (named.empty()) named.push_back({"model", config.default_route});
+
+  // The first route that is named gives the policy.
+  for (const Named& each : named)
+    if (const Route* route = config.find_route(each.name)) {
+      policy = route->policy;
+      break;
+    }
+  policy.chain.clear();
+  if (!request.policy.empty() && !read_policy(request.policy, "spillway", policy, problem))
+    return Resolution::bad_policy;
+  if (!policy.chain.empty()) {
+    named.clear();
+    for (std::size_t index = 0; index < policy.chain.size(); ++index)
+      named.push_back({"spillway.chain[" + std::to_string(index) + "]", policy.chain[index]});
+  }
+  for (const Named& each : named)
+    if (!append_engines(config, each.name, chain)) {
+      problem = {each.path, "Unknown model \"" + std::string(each.name) +
+                                "\": expected \"provider:model\" with a known provider (GET /v1/models lists "
+                                "them), a model that the registry knows, or a route (" +
+                                names_of_routes(config) + ")"};
+      return Resolution::unknown_model;
+    }
+  return Resolution::ok;
+}
+
+}  // namespace spillway

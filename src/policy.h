@@ -1,0 +1,61 @@
+// The decisions of routing, as pure functions and one table: which engines a request may go to, and what a failure means.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "chat.h"
+#include "config.h"
+#include "failure.h"
+
+namespace spillway {
+
+// Why an engine cannot take a request, in a word for logs and errors; empty when it can. Asked before calling it.
+std::string_view unfit(const ChatRequest& request, const Engine& engine, const Provider& provider);
+
+enum class Resolution : std::uint8_t { ok, unknown_model, bad_policy };
+
+// The chain of engines that `request` names: an engine, a route, a bare model name, or several of these. `policy` is
+// changed by the route and by the request's own `spillway` object; `problem` says what is wrong, if anything.
+Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, std::vector<Engine>& chain,
+                   ConfigProblem& problem);
+
+// How long `engine` may take to its first content.
+Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRequest& request);
+
+// Who is set aside after a failure, so that later chats do not run into it.
+enum class Blame : std::uint8_t {
+  nobody,
+  engine,       // for the cooldown
+  engine_long,  // until a human has acted
+  key,          // for the cooldown; the engine when it has no other key
+  key_long,
+};
+
+enum class Then : std::uint8_t {
+  same_engine,    // again, after wait_ms
+  next_key,       // the same engine with another key
+  next_engine,
+  larger_engine,  // an engine with a larger context window
+  stop,           // this is the answer
+};
+
+struct Situation {
+  int attempts_on_engine = 1;   // made so far on the engine that failed, this one included
+  bool has_other_key = false;   // its provider has a key that is not set aside
+  Millis waited_ms = 0;         // on rate limits, in this chat
+  std::uint64_t random = 0;     // for jitter
+};
+
+struct Verdict {
+  Then then = Then::next_engine;
+  Millis wait_ms = 0;           // same_engine: so long from now
+};
+
+Blame blame(FailureKind kind);
+Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation);
+
+// Of several failures of one chat, the one with the highest rank is told to the client.
+int usefulness(FailureKind kind);
+
+}  // namespace spillway
