@@ -1,0 +1,104 @@
+// One request being served: the state machine of router.h's picture, and the only place where its states change.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "attempt.h"
+#include "policy.h"
+#include "report.h"
+#include "router.h"
+
+namespace spillway {
+
+class Chat {
+ public:
+  Chat(RouterShared& shared, ChatOpening opening, Instant now);
+
+  // Begins, or answers with an error at once.
+  void start(Instant now);
+  void take(Instant now, const input::Response& response);
+  void take(Instant now, const input::Chunk& chunk);
+  void take(Instant now, const input::End& end);
+  void take(Instant now, const input::Error& error);
+  void take(Instant now, const input::Wake& wake);
+  void take(Instant now, const input::Close& close);
+
+  [[nodiscard]] ChatState state() const { return state_; }
+  [[nodiscard]] ChatId id() const { return id_; }
+  [[nodiscard]] bool has_exchange(ExchangeId exchange) const {
+    return attempt_ && attempt_->open && attempt_->exchange == exchange;
+  }
+
+ private:
+  struct Candidate {
+    Engine engine;
+    int attempts = 0;
+    bool out = false;      // not to be tried (again) for this chat
+  };
+  struct Remembered {
+    Failure failure;
+    std::string engine;
+  };
+
+  // choosing
+  bool skip_unfit(Instant now);
+  [[nodiscard]] std::optional<std::size_t> pick(Instant now) const;
+  void try_next(Instant now);
+  bool begin(Instant now, std::size_t candidate);
+  void again(Instant now, std::size_t candidate);
+
+  // reading
+  bool take_frame(Instant now, const Frame& frame);
+  bool take_event(Instant now, const Event& event);
+  void print_parts(Instant now);
+  void drain_frames(Instant now);
+  void after_frames(Instant now);
+  void read_refusal(Instant now);
+  void read_whole(Instant now);
+
+  // answering
+  void commit(Instant now);
+  void conclude(Instant now);
+  void complete(Instant now);
+  void cut(Instant now, const Failure& failure);
+  void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);
+  void give_up(Instant now);
+  void flush();
+
+  // ending an attempt
+  void fail(Instant now, Failure failure);
+  void hang_up();
+  void settle_health(Instant now, const Failure& failure);
+  void record(Instant now, std::string_view outcome);
+  void leave(Instant now, Outcome outcome);
+
+  // deadlines
+  [[nodiscard]] Instant deadline() const;
+  void arm(Instant now);
+  void expire(Instant now);
+
+  std::uint64_t random();
+  [[nodiscard]] const Engine& engine() const { return chain_[attempt_->candidate].engine; }
+  [[nodiscard]] const Provider& provider() const { return shared_.config.provider_of(engine()); }
+
+  RouterShared& shared_;
+  ChatId id_;
+  ChatState state_ = ChatState::trying;
+  std::unique_ptr<ChatRequest> request_;  // until the answer is committed
+  Surface surface_;
+  Policy policy_;
+  std::vector<Candidate> chain_;
+  std::unique_ptr<Attempt> attempt_;
+  std::optional<Remembered> failure_;     // the most useful so far
+  Report report_;
+  Instant opened_;
+  Instant wait_until_;
+  Instant armed_ = Instant::never();
+  std::size_t waiting_candidate_ = 0;
+  Millis waited_ms_ = 0;
+  Millis first_content_ms_ = 0;           // the deadline of this attempt's engine
+  std::uint64_t random_state_;
+};
+
+}  // namespace spillway

@@ -1,0 +1,89 @@
+#include "report.h"
+
+#include <algorithm>
+
+#include "json.h"
+
+namespace spillway {
+
+namespace {
+
+std::string_view name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::completed: return "completed";
+    case Outcome::failed: return "failed";
+    case Outcome::cut: return "cut";
+    case Outcome::client_closed: return "client_closed";
+  }
+  return "";
+}
+
+void write_attempts(std::string_view key, const std::vector<AttemptRecord>& attempts, json::Writer& out) {
+  out.key(key).begin_array();
+  for (const AttemptRecord& attempt : attempts) {
+    out.begin_object();
+    out.key("engine").string(attempt.engine).key("outcome").string(attempt.outcome);
+    out.key("ms").integer(attempt.duration_ms);
+    if (attempt.status != 0) out.key("status").integer(attempt.status);
+    out.end_object();
+  }
+  out.end_array();
+}
+
+void write_count(std::string_view key, std::int64_t count, json::Writer& out) {
+  if (count >= 0) out.key(key).integer(count);
+}
+
+}  // namespace
+
+std::int64_t cost_picodollars(const Engine& engine, const Usage& usage) {
+  if (!engine.price_in.known() || !engine.price_out.known() || usage.input < 0 || usage.output < 0) return -1;
+  const auto price_or = [](Price price, Price otherwise) {
+    return price.known() ? price.picodollars : otherwise.picodollars;
+  };
+  const std::int64_t read = std::clamp<std::int64_t>(usage.cache_read, 0, usage.input);
+  const std::int64_t written = std::clamp<std::int64_t>(usage.cache_write, 0, usage.input - read);
+  return (usage.input - read - written) * engine.price_in.picodollars +
+         read * price_or(engine.price_cache_read, engine.price_in) +
+         written * price_or(engine.price_cache_write, engine.price_in) + usage.output * engine.price_out.picodollars;
+}
+
+std::string log_line(const Report& report, const Engine* engine, std::string_view provider) {
+  std::string line;
+  json::Writer out(line);
+  out.begin_object();
+  out.key("event").string("chat").key("outcome").string(name_of(report.outcome));
+  out.key("request_id").string(report.request_id);
+  out.key("gen_ai.operation.name").string("chat");
+  out.key("gen_ai.request.model").string(report.requested);
+  if (engine != nullptr) {
+    out.key("engine").string(engine->id).key("gen_ai.provider.name").string(provider);
+    out.key("gen_ai.response.model").text(JsonText::trusted(report.answered_model));
+  }
+  out.key("stream").boolean(report.stream);
+  if (!report.mode.empty()) out.key("mode").string(report.mode);
+  write_attempts("attempts", report.attempts, out);
+  if (!report.skipped.empty()) {
+    out.key("skipped").begin_object();
+    for (const AttemptRecord& skip : report.skipped) out.key(skip.engine).string(skip.outcome);
+    out.end_object();
+  }
+  write_count("time_to_first_content_ms", report.first_content_ms, out);
+  out.key("total_ms").integer(report.total_ms);
+  write_count("gen_ai.usage.input_tokens", report.usage.input, out);
+  write_count("gen_ai.usage.output_tokens", report.usage.output, out);
+  write_count("gen_ai.usage.cache_read.input_tokens", report.usage.cache_read, out);
+  write_count("gen_ai.usage.reasoning.output_tokens", report.usage.reasoning, out);
+  const std::int64_t cost = engine == nullptr ? -1 : cost_picodollars(*engine, report.usage);
+  if (cost >= 0) {
+    out.key("cost_usd").raw("");
+    json::append_decimal(line, cost, 12);
+  }
+  if (!report.finish_reason.empty()) out.key("gen_ai.response.finish_reason").string(report.finish_reason);
+  if (!report.error_code.empty()) out.key("error.type").string(report.error_code);
+  if (!report.reason.empty()) out.key("reason").string(report.reason);
+  out.end_object();
+  return line;
+}
+
+}  // namespace spillway

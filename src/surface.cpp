@@ -1,0 +1,206 @@
+#include "surface.h"
+
+#include <algorithm>
+#include <array>
+
+#include "mend.h"
+#include "text.h"
+
+namespace spillway {
+
+namespace {
+
+// A JSON object of headers; values are cut to what a header may hold.
+class HeadWriter {
+ public:
+  explicit HeadWriter(const CommonHeaders& common) {
+    head_ = "{";
+    head_ += common;
+  }
+  void add(std::string_view name, std::string_view value) {
+    if (head_.size() > 1) head_ += ',';
+    json::Writer(head_).string(name);
+    head_ += ':';
+    json::Writer(head_).string(value);
+  }
+  [[nodiscard]] std::string take() {
+    head_ += '}';
+    return std::move(head_);
+  }
+
+ private:
+  std::string head_;
+};
+
+// An engine's id as a token in a header: model names are the client's words, so anything but plain ones is
+// percent-encoded (RFC 3986).
+void append_token(std::string& out, std::string_view id) {
+  constexpr std::string_view hex = "0123456789ABCDEF";
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/@+!$&'()*?";
+  for (const char c : id) {
+    if (plain.find(c) != std::string_view::npos) {
+      out.push_back(c);
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out.push_back('%');
+      out.push_back(hex[byte >> 4]);
+      out.push_back(hex[byte & 15]);
+    }
+  }
+}
+
+void append_number(std::string& out, std::int64_t number) {
+  json::append_decimal(out, number, 0);
+}
+
+// groq:llama-3.3-70b=rate_limited;12ms, cerebras:gpt-oss-120b=ok
+std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
+  std::string value;
+  for (const AttemptRecord& attempt : attempts) {
+    if (!value.empty()) value += ", ";
+    append_token(value, attempt.engine);
+    value += '=';
+    value += attempt.outcome;
+    if (attempt.outcome == "ok") continue;
+    value += ';';
+    append_number(value, attempt.duration_ms);
+    value += "ms";
+  }
+  return value;
+}
+
+// W3C Server Timing: one metric an attempt, in order, then their sum.
+std::string timing_value(const std::vector<AttemptRecord>& attempts) {
+  std::string value;
+  Millis total = 0;
+  for (const AttemptRecord& attempt : attempts) {
+    value += "attempt;desc=\"";
+    append_token(value, attempt.engine);
+    value += ' ';
+    value += attempt.outcome;
+    value += "\";dur=";
+    append_number(value, attempt.duration_ms);
+    value += ", ";
+    total += attempt.duration_ms;
+  }
+  value += "total;dur=";
+  append_number(value, total);
+  return value;
+}
+
+void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts) {
+  if (attempts.empty()) return;
+  head.add("x-spillway-attempts", attempts_value(attempts));
+  head.add("server-timing", timing_value(attempts));
+}
+
+struct Told {
+  int status;
+  std::string_view type;
+  std::string_view code;
+};
+
+// In the order of FailureKind. Codes are OpenAI's where it has one.
+constexpr std::array<Told, kFailureKinds> kTold{{
+    {429, "rate_limit_error", "rate_limit_exceeded"},
+    {503, "server_error", "overloaded"},
+    {502, "server_error", "upstream_error"},
+    {504, "server_error", "timeout"},
+    {502, "server_error", "network_error"},
+    {502, "server_error", "protocol_error"},
+    {502, "server_error", "empty_answer"},
+    {404, "invalid_request_error", "model_not_found"},
+    {400, "invalid_request_error", "context_length_exceeded"},
+    {401, "authentication_error", "provider_auth_failed"},
+    {429, "insufficient_quota", "insufficient_quota"},
+    {400, "invalid_request_error", "content_filter"},
+    {400, "invalid_request_error", "invalid_request"},
+    {413, "invalid_request_error", "request_too_large"},
+}};
+
+}  // namespace
+
+ClientError client_error(const Failure& failure, std::string message) {
+  const Told& told = kTold[static_cast<std::size_t>(failure.kind)];
+  return {told.status, told.type, told.code, std::move(message), failure.param};
+}
+
+void Surface::identify(Instant now, std::string id, std::string model) {
+  envelope_.created_s = now.seconds();
+  envelope_.id = std::move(id);
+  envelope_.model = std::move(model);
+}
+
+void Surface::relay(const Frame& frame, std::string& out) {
+  if (!frame.event.empty()) {
+    out += "event: ";
+    out += frame.event;
+    out += '\n';
+  }
+  out += "data: ";
+  const std::size_t begin = out.size();
+  out += frame.data;
+  // An event of several data lines is JSON with line ends in it, which are white space there.
+  std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), '\n', ' ');
+  out += "\n\n";
+}
+
+void Surface::print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const {
+  // The client has the beginning of an event. Its object is closed, and the error becomes a member of it.
+  std::string_view data = cut.substr(cut.rfind('\n') == std::string_view::npos ? 0 : cut.rfind('\n') + 1);
+  const bool is_data = starts_with(data, "data:");
+  if (is_data) data = trimmed(data.substr(5));
+  std::string closing;
+  bool needs_comma = false;
+  if (is_data && mend_object(data, closing, needs_comma)) {
+    std::string body;
+    dialect_.encode_error(error, body);
+    out += closing;
+    if (needs_comma) out += ',';
+    out.append(body, 1, std::string::npos);  // without its opening brace
+    out += "\n\n";
+    return;
+  }
+  if (!cut.empty()) out += "\n\n";
+  dialect_.encode_stream_error(error, out);
+}
+
+std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped) const {
+  HeadWriter head(common_);
+  head.add("content-type", stream_ ? "text/event-stream; charset=utf-8" : "application/json");
+  head.add("cache-control", stream_ ? "no-cache, no-transform" : "no-store");
+  if (!attempts.empty()) {
+    std::string engine;
+    append_token(engine, attempts.back().engine);
+    head.add("x-spillway-engine", engine);
+  }
+  add_attempts(head, attempts);
+  if (!dropped.empty()) {
+    std::string names;
+    for (const std::string_view name : dropped) {
+      if (!names.empty()) names += ", ";
+      append_token(names, name);
+    }
+    head.add("x-spillway-dropped", names);
+  }
+  return head.take();
+}
+
+std::string Surface::error_head(const std::vector<AttemptRecord>& attempts, const ClientError& error,
+                                Millis retry_after_ms) const {
+  HeadWriter head(common_);
+  head.add("content-type", "application/json");
+  head.add("cache-control", "no-store");
+  add_attempts(head, attempts);
+  if (retry_after_ms >= 0) {
+    std::string seconds;
+    append_number(seconds, (retry_after_ms + 999) / 1000);
+    head.add("retry-after", seconds);
+  }
+  // The official clients try 429 again by themselves, which does not bring credit back.
+  if (error.code == "insufficient_quota") head.add("x-should-retry", "false");
+  return head.take();
+}
+
+}  // namespace spillway

@@ -1,0 +1,62 @@
+// The client's side of a chat: prints parts, relayed frames and errors in the client's dialect, and its response headers.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dialect.h"
+#include "failure.h"
+
+namespace spillway {
+
+// One attempt, as it is told in x-spillway-attempts, server-timing and the log.
+struct AttemptRecord {
+  std::string engine;
+  std::string_view outcome;  // "ok" or the name of a FailureKind
+  int status = 0;            // HTTP status of the provider, 0 when none came
+  Millis duration_ms = 0;
+};
+
+// Headers that every response to one client carries, as JSON members: `"name":"value",…`.
+using CommonHeaders = std::string;
+
+class Surface {
+ public:
+  Surface(const Dialect& dialect, bool stream, bool include_usage, CommonHeaders common)
+      : dialect_(dialect), stream_(stream), common_(std::move(common)) {
+    envelope_.include_usage = include_usage;
+  }
+
+  [[nodiscard]] const Dialect& dialect() const { return dialect_; }
+  [[nodiscard]] bool streams() const { return stream_; }
+
+  // What the answer is called, once it is known: set before the first part is printed.
+  void identify(Instant now, std::string id, std::string model);
+
+  void print(const Part& part, std::string& out) const { dialect_.encode_part(part, envelope_, out); }
+  void print(const Answer& answer, std::string& out) const { dialect_.encode_answer(answer, envelope_, out); }
+  void print_terminator(std::string& out) const { out += dialect_.terminator; }
+  // A frame of the client's own dialect, as it is.
+  static void relay(const Frame& frame, std::string& out);
+  // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the client already has in
+  // part, so that this completes it.
+  void print_error(const ClientError& error, std::string& out) const { dialect_.encode_error(error, out); }
+  void print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const;
+
+  // Response heads, JSON objects.
+  [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped) const;
+  [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts, const ClientError& error,
+                                       Millis retry_after_ms) const;
+
+ private:
+  const Dialect& dialect_;
+  bool stream_;
+  CommonHeaders common_;
+  Envelope envelope_;
+};
+
+// A provider's failure in the client's terms.
+ClientError client_error(const Failure& failure, std::string message);
+
+}  // namespace spillway
