@@ -1,0 +1,144 @@
+// The host ABI (docs/ARCHITECTURE.md): exports → the core → imports. The only file that knows the host.
+// Both toolchains build it with no generated glue. Bytes are lent for one call, both ways.
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gateway.h"
+#include "limits.h"
+
+#define SPILLWAY_IMPORT(name) __attribute__((import_module("host"), import_name(#name))) extern "C"
+// The C names are not the exported ones: `open` and `close` are the C library's.
+#define SPILLWAY_EXPORT(name) extern "C" __attribute__((export_name(#name), used))
+
+SPILLWAY_IMPORT(fetch) void host_fetch(std::int32_t exchange, const char* head, std::size_t head_size,
+                                       const char* body, std::size_t body_size);
+SPILLWAY_IMPORT(cancel) void host_cancel(std::int32_t exchange);
+SPILLWAY_IMPORT(respond) void host_respond(std::int32_t chat, std::int32_t status, const char* head, std::size_t size);
+SPILLWAY_IMPORT(write) void host_write(std::int32_t chat, const char* bytes, std::size_t size);
+SPILLWAY_IMPORT(splice) void host_splice(std::int32_t chat, std::int32_t exchange);
+SPILLWAY_IMPORT(end) void host_end(std::int32_t chat);
+SPILLWAY_IMPORT(wake) void host_wake(std::int32_t chat, double at_ms);
+SPILLWAY_IMPORT(log) void host_log(std::int32_t level, const char* text, std::size_t size);
+
+namespace {
+
+using namespace spillway;
+
+class HostActions final : public Actions {
+ public:
+  void fetch(ExchangeId exchange, std::string_view head, std::string_view body) override {
+    host_fetch(static_cast<std::int32_t>(exchange), head.data(), head.size(), body.data(), body.size());
+  }
+  void cancel(ExchangeId exchange) override { host_cancel(static_cast<std::int32_t>(exchange)); }
+  void respond(ChatId chat, int status, std::string_view head) override {
+    host_respond(static_cast<std::int32_t>(chat), status, head.data(), head.size());
+  }
+  void write(ChatId chat, std::string_view bytes) override {
+    host_write(static_cast<std::int32_t>(chat), bytes.data(), bytes.size());
+  }
+  void splice(ChatId chat, ExchangeId exchange) override {
+    host_splice(static_cast<std::int32_t>(chat), static_cast<std::int32_t>(exchange));
+  }
+  void end(ChatId chat) override { host_end(static_cast<std::int32_t>(chat)); }
+  void wake(ChatId chat, Instant at) override {
+    host_wake(static_cast<std::int32_t>(chat), static_cast<double>(at.ms()));
+  }
+  void log(LogLevel level, std::string_view line) override {
+    host_log(static_cast<std::int32_t>(level), line.data(), line.size());
+  }
+};
+
+// What one instance of the module holds. Made once and never destroyed: an instance is dropped whole.
+struct Instance {
+  HostActions actions;
+  std::string input;
+  std::unique_ptr<Gateway> gateway;
+};
+
+Instance& instance() {
+  static Instance* const made = new Instance;
+  return *made;
+}
+
+Instant instant(double ms) {
+  return Instant::at_ms(static_cast<std::int64_t>(ms));
+}
+
+std::string_view taken(std::int32_t size) {
+  return std::string_view(instance().input).substr(0, static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() {
+  return 1;
+}
+
+// Room for the input of the next call; null when it is more than the core accepts.
+SPILLWAY_EXPORT(input) char* spillway_input(std::int32_t size) {
+  std::string& buffer = instance().input;
+  const auto wanted = static_cast<std::size_t>(size);
+  if (wanted > limits::request_bytes_max + limits::head_bytes_max) return nullptr;
+  if (buffer.size() < wanted) buffer.resize(wanted);
+  return buffer.data();
+}
+
+SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
+  Instance& self = instance();
+  ConfigProblem problem;
+  auto config = Config::load(taken(size), problem);
+  // The environment has gone through here: nothing of it stays behind in the buffer.
+  std::fill(self.input.begin(), self.input.end(), '\0');
+  if (config == nullptr) {
+    std::string line;
+    json::Writer out(line);
+    out.begin_object().key("event").string("config_refused");
+    out.key("path").string(problem.path).key("message").string(problem.message).end_object();
+    self.actions.log(LogLevel::error, line);
+    return 1;
+  }
+  self.gateway = std::make_unique<Gateway>(std::move(config), self.actions);
+  self.gateway->log_providers();
+  return 0;
+}
+
+SPILLWAY_EXPORT(open) std::int32_t spillway_open(double now, double seed, std::int32_t head_size, std::int32_t body_size) {
+  Instance& self = instance();
+  HttpRequest request;
+  request.body_too_large = body_size < 0;
+  const auto body = static_cast<std::size_t>(body_size < 0 ? 0 : body_size);
+  request.head = taken(head_size);
+  request.body = std::string_view(self.input).substr(static_cast<std::size_t>(head_size), body);
+  // A large request does not leave its size behind.
+  constexpr std::size_t kept_bytes = 64 * 1024;
+  if (self.input.size() > kept_bytes) std::string().swap(self.input);
+  return static_cast<std::int32_t>(
+      self.gateway->open(instant(now), static_cast<std::uint64_t>(seed), std::move(request)));
+}
+
+SPILLWAY_EXPORT(on_response) void spillway_on_response(double now, std::int32_t exchange, std::int32_t status, std::int32_t size) {
+  instance().gateway->step(instant(now), input::Response{ExchangeId{exchange}, status, taken(size)});
+}
+
+SPILLWAY_EXPORT(on_chunk) void spillway_on_chunk(double now, std::int32_t exchange, std::int32_t size) {
+  instance().gateway->step(instant(now), input::Chunk{ExchangeId{exchange}, taken(size)});
+}
+
+SPILLWAY_EXPORT(on_end) void spillway_on_end(double now, std::int32_t exchange) {
+  instance().gateway->step(instant(now), input::End{ExchangeId{exchange}});
+}
+
+SPILLWAY_EXPORT(on_error) void spillway_on_error(double now, std::int32_t exchange, std::int32_t size) {
+  instance().gateway->step(instant(now), input::Error{ExchangeId{exchange}, taken(size)});
+}
+
+SPILLWAY_EXPORT(on_wake) void spillway_on_wake(double now, std::int32_t chat, std::int32_t reading) {
+  instance().gateway->step(instant(now), input::Wake{ChatId{chat}, reading != 0});
+}
+
+SPILLWAY_EXPORT(close) void spillway_close(double now, std::int32_t chat) {
+  instance().gateway->step(instant(now), input::Close{ChatId{chat}});
+}
