@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <algorithm>
+#include <map>
 #include "config_field.h"
 #include "dialect.h"
 #include "json.h"
@@ -76,15 +77,18 @@ bool is_name(std::string_view text) {
                               std::string_view::npos;
 }
 
+using Environment = std::map<std::string, std::string, std::less<>>;
+
 class Loader {
  public:
   explicit Loader(Config& config) : config_(config) {}
 
   bool merge(const Field& root);
   bool check(ConfigProblem& problem) const;
-  void find_keys(const Tree& env);
+  void find_keys(const Environment& env);
 
  private:
+  bool merge_all_but_engines(const Field& root);
   bool merge_provider(const std::string& name, const Field& field);
   bool merge_engine(const std::string& id, const Field& field);
   bool merge_route(const std::string& name, const Field& field);
@@ -94,10 +98,17 @@ class Loader {
 };
 
 bool Loader::merge(const Field& root) {
+  // Engines come last: they name providers, wherever these stand.
+  return merge_all_but_engines(root) && root.members([this](const std::string& name, const Field& field) {
+    return name != "engines" ||
+           field.members([this](const std::string& key, const Field& at) { return merge_engine(key, at); });
+  });
+}
+
+bool Loader::merge_all_but_engines(const Field& root) {
   return root.members([this](const std::string& name, const Field& field) {
     if (name == "providers")
       return field.members([this](const std::string& key, const Field& at) { return merge_provider(key, at); });
-    // Engines are read when every provider is known: members come in the alphabet's order, "engines" first.
     if (name == "engines") return true;
     if (name == "routes")
       return field.members([this](const std::string& key, const Field& at) { return merge_route(key, at); });
@@ -108,9 +119,7 @@ bool Loader::merge(const Field& root) {
         return key == "origin" ? at.text(config_.cors_origin) : at.unknown("origin");
       });
     return field.unknown("providers, engines, routes, default_route, cors, limits");
-  }) && (!root.value().contains("engines") ||
-         root.at("engines", root.value()["engines"])
-             .members([this](const std::string& key, const Field& at) { return merge_engine(key, at); }));
+  });
 }
 
 bool Loader::merge_limits(const Field& field) {
@@ -138,7 +147,7 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
       if (!at.text(name)) return false;
       provider.dialect = registry::find_dialect(name);
       return provider.dialect != nullptr ||
-             at.refuse("expected one of " + registry::dialect_names() + ", got \"" + name + "\"");
+             at.refuse_choice(registry::dialect_names());
     }
     if (member == "base_url") {
       if (!at.text(provider.base_url)) return false;
@@ -172,8 +181,8 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
   });
   if (!read) return false;
   if (provider.dialect == nullptr)
-    return field.at("dialect", field.value()).refuse("missing; expected one of " + registry::dialect_names());
-  if (provider.base_url.empty()) return field.at("base_url", field.value()).refuse("missing; expected a URL");
+    return field.missing("dialect").refuse("missing; expected one of " + registry::dialect_names());
+  if (provider.base_url.empty()) return field.missing("base_url").refuse("missing; expected a URL");
   return true;
 }
 
@@ -213,7 +222,7 @@ bool Loader::merge_route(const std::string& name, const Field& field) {
       }))
     return false;
   return !route.policy.chain.empty() ||
-         field.at("chain", field.value()).refuse("missing; expected an array of engines, each \"provider:model\"");
+         field.missing("chain").refuse("missing; expected an array of engines, each \"provider:model\"");
 }
 
 // What can only be judged when everything is merged.
@@ -232,14 +241,13 @@ bool Loader::check(ConfigProblem& problem) const {
   return true;
 }
 
-const std::string* find_text(const Tree& env, const std::string& name) {
+const std::string* find_text(const Environment& env, std::string_view name) {
   const auto found = env.find(name);
-  if (found == env.end() || !found->is_string() || found->get_ref<const std::string&>().empty()) return nullptr;
-  return &found->get_ref<const std::string&>();
+  return found == env.end() || found->second.empty() ? nullptr : &found->second;
 }
 
 // Fills {NAME} in a base URL from the environment; the name that is missing, or nothing.
-std::string fill(std::string& url, const Tree& env) {
+std::string fill(std::string& url, const Environment& env) {
   for (std::size_t open = url.find('{'); open != std::string::npos; open = url.find('{', open)) {
     const std::size_t close = url.find('}', open);
     if (close == std::string::npos) return {};
@@ -260,18 +268,21 @@ void add_key(std::vector<Secret>& keys, const std::string& text) {
   keys.emplace_back(text);
 }
 
-void find_provider_keys(Provider& provider, const Tree& env) {
+void find_provider_keys(Provider& provider, const Environment& env) {
   for (const std::string& name : provider.key_names) {
     if (const std::string* key = find_text(env, name)) add_key(provider.keys, *key);
-    for (int number = 2; number <= limits::keys_per_provider_max; ++number)
-      if (const std::string* key = find_text(env, name + "_" + std::to_string(number))) add_key(provider.keys, *key);
+    for (int number = 2; number <= limits::keys_per_provider_max; ++number) {
+      const std::string* key = find_text(env, name + "_" + std::to_string(number));
+      if (key == nullptr) break;
+      add_key(provider.keys, *key);
+    }
   }
   provider.missing = fill(provider.base_url, env);
   if (provider.missing.empty() && provider.keys.empty() && !provider.key_names.empty())
     provider.missing = provider.key_names.front();
 }
 
-void Loader::find_keys(const Tree& env) {
+void Loader::find_keys(const Environment& env) {
   for (Provider& provider : config_.providers) find_provider_keys(provider, env);
   if (const std::string* keys = find_text(env, "SPILLWAY_KEYS"))
     split(*keys, ',', [this](std::string_view key) {
@@ -288,23 +299,19 @@ void Loader::find_keys(const Tree& env) {
     });
 }
 
-// The text as a tree; broken JSON is told with its place.
-bool parse(std::string_view text, const std::string& path, Tree& out, ConfigProblem& problem) {
+// Broken JSON is told with its place.
+bool check_json(std::string_view text, std::string_view path, ConfigProblem& problem) {
   json::Reader in(text);
   in.skip();
-  if (!in.finish()) {
-    problem = {path, "expected JSON: " + std::string(in.problem()) + " at byte " + std::to_string(in.offset())};
-    return false;
-  }
-  out = Tree::parse(text, nullptr, false);
-  return true;
+  if (in.finish()) return true;
+  problem = {std::string(path), "expected JSON: " + std::string(in.problem()) + " at byte " + std::to_string(in.offset())};
+  return false;
 }
 
 }  // namespace
 
 std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem& problem) {
-  Tree root;
-  if (!parse(input, "", root, problem)) return nullptr;
+  if (!check_json(input, "", problem)) return nullptr;
   auto config = std::make_unique<Config>();
   config->providers = registry::providers();
   config->engines = registry::engines(config->providers);
@@ -312,19 +319,21 @@ std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem
   config->default_route = registry::default_route();
 
   Loader loader(*config);
-  const bool merged = Field(root, "", problem).members([&](const std::string& name, const Field& field) {
-    if (name != "config") return true;
-    return field.elements("an array of texts", [&](const Field& entry) {
-      std::string text;
-      Tree tree;
-      if (!entry.text(text)) return false;
-      if (trimmed(text).empty()) return true;
-      return parse(text, "", tree, problem) && loader.merge(Field(tree, "", problem));
-    });
+  Environment env;
+  const auto merge = [&loader, &problem](const Field& entry) {
+    std::string text;
+    if (!entry.text(text)) return false;
+    if (trimmed(text).empty()) return true;
+    return check_json(text, "", problem) && loader.merge(Field(text, "", problem));
+  };
+  const bool merged = Field(input, "", problem).members([&](const std::string& name, const Field& field) {
+    if (name == "config") return field.elements("an array of texts", merge);
+    if (name == "env")
+      return field.members([&env](const std::string& key, const Field& value) { return value.text(env[key]); });
+    return field.unknown("config, env");
   });
   if (!merged || !loader.check(problem)) return nullptr;
-  const auto env = root.find("env");
-  loader.find_keys(env == root.end() || !env->is_object() ? Tree::object() : *env);
+  loader.find_keys(env);
   return config;
 }
 
@@ -368,11 +377,10 @@ void Config::redact(std::string& text) const {
 }
 
 bool read_policy(std::string_view json, std::string_view path, Policy& policy, ConfigProblem& problem) {
-  Tree tree;
-  if (!parse(json, std::string(path), tree, problem)) return false;
-  return Field(tree, std::string(path), problem).members([&policy](const std::string& name, const Field& field) {
-    return read_policy_member(name, field, policy);
-  });
+  return check_json(json, path, problem) &&
+         Field(json, std::string(path), problem).members([&policy](const std::string& name, const Field& field) {
+           return read_policy_member(name, field, policy);
+         });
 }
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) {

@@ -2,16 +2,14 @@
 // path of the field and what was expected there.
 #pragma once
 
-#include <cmath>
-#include <nlohmann/json.hpp>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "config.h"
+#include "json.h"
 
 namespace spillway {
-
-using Tree = nlohmann::json;
 
 template <class Value>
 struct Word {
@@ -19,20 +17,10 @@ struct Word {
   Value value;
 };
 
-inline std::string_view kind_of(const Tree& value) {
-  switch (value.type()) {
-    case Tree::value_t::object: return "an object";
-    case Tree::value_t::array: return "an array";
-    case Tree::value_t::string: return "a string";
-    case Tree::value_t::boolean: return "a boolean";
-    case Tree::value_t::null: return "null";
-    default: return "a number";
-  }
-}
-
 class Field {
  public:
-  Field(const Tree& value, std::string path, ConfigProblem& problem)
+  // `value` is one valid JSON value, which outlives the field.
+  Field(std::string_view value, std::string path, ConfigProblem& problem)
       : value_(value), path_(std::move(path)), problem_(problem) {}
 
   bool refuse(std::string message) const {
@@ -40,69 +28,76 @@ class Field {
     return false;
   }
   bool expected(std::string_view what) const {
-    return refuse("expected " + std::string(what) + ", got " + std::string(kind_of(value_)));
+    return refuse("expected " + std::string(what) + ", got " + std::string(with_article(type())));
   }
-  [[nodiscard]] Field at(std::string_view name, const Tree& value) const {
+  [[nodiscard]] Field at(std::string_view name, std::string_view value) const {
     return {value, path_.empty() ? std::string(name) : path_ + "." + std::string(name), problem_};
   }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] const Tree& value() const { return value_; }
+  // For a message about a member that is not there.
+  [[nodiscard]] Field missing(std::string_view name) const { return at(name, "null"); }
+  [[nodiscard]] json::Type type() const { return json::Reader(value_).peek(); }
+  [[nodiscard]] std::string_view value() const { return value_; }
 
   // Calls read(name, field) for each member; false when it is no object or a read was refused.
   template <class Read>
   bool members(Read read) const {
-    if (!value_.is_object()) return expected("an object");
-    for (auto member = value_.begin(); member != value_.end(); ++member)
-      if (!read(member.key(), at(member.key(), member.value()))) return false;
+    json::Reader in(value_);
+    if (!in.enter_object()) return expected("an object");
+    while (in.next_member()) {
+      const std::string name(in.key());
+      if (!read(name, at(name, in.raw()))) return false;
+    }
     return true;
   }
   template <class Read>
   bool elements(std::string_view what, Read read) const {
-    if (!value_.is_array()) return expected(what);
-    for (std::size_t index = 0; index < value_.size(); ++index)
-      if (!read(Field(value_[index], path_ + "[" + std::to_string(index) + "]", problem_))) return false;
+    json::Reader in(value_);
+    if (!in.enter_array()) return expected(what);
+    for (std::size_t index = 0; in.next_element(); ++index)
+      if (!read(Field(in.raw(), path_ + "[" + std::to_string(index) + "]", problem_))) return false;
     return true;
   }
 
   bool text(std::string& out) const {
-    if (!value_.is_string()) return expected("a string");
-    out = value_.get_ref<const std::string&>();
+    const auto text = json::Reader(value_).string();
+    if (!text) return expected("a string");
+    out = json::unescaped(*text);
     return true;
   }
   bool boolean(bool& out) const {
-    if (!value_.is_boolean()) return expected("true or false");
-    out = value_.get<bool>();
+    const auto value = json::Reader(value_).boolean();
+    if (!value) return expected("true or false");
+    out = *value;
     return true;
   }
   template <class Integer>
   bool integer(Integer& out, std::int64_t min, std::int64_t max) const {
-    const std::string range = "a whole number from " + std::to_string(min) + " to " + std::to_string(max);
-    if (!value_.is_number()) return expected(range);
-    const double number = value_.get<double>();
-    if (number != std::floor(number) || number < static_cast<double>(min) || number > static_cast<double>(max))
-      return refuse("expected " + range + ", got " + value_.dump());
-    out = static_cast<Integer>(number);
+    const auto number = json::Reader(value_).integer();
+    if (!number || *number < min || *number > max) return out_of_range(min, max);
+    out = static_cast<Integer>(*number);
     return true;
   }
   bool price(Price& out) const {
-    if (!value_.is_number() || value_.get<double>() < 0 || value_.get<double>() > 1e6)
-      return value_.is_number() ? refuse("expected USD per million tokens, 0 or more, got " + value_.dump())
-                                : expected("a number: USD per million tokens");
-    out = Price::usd_per_million(value_.get<double>());
+    const auto usd = json::Reader(value_).number();
+    constexpr double usd_max = 1e6;
+    if (!usd || *usd < 0 || *usd > usd_max)
+      return refuse("expected USD per million tokens, a number of 0 or more, got " + std::string(value_));
+    out = Price::usd_per_million(*usd);
     return true;
   }
   template <class Value, std::size_t N>
   bool word(Value& out, const Word<Value> (&words)[N]) const {
+    std::string text;
+    if (type() == json::Type::string) (void)this->text(text);
     std::string choices;
     for (const Word<Value>& row : words) {
-      if (value_.is_string() && value_.get_ref<const std::string&>() == row.word) {
+      if (text == row.word) {
         out = row.value;
         return true;
       }
-      choices += (choices.empty() ? "" : ", ") + std::string(row.word);
+      add_choice(choices, row.word);
     }
-    if (!value_.is_string()) return expected("one of " + choices);
-    return refuse("expected one of " + choices + ", got \"" + value_.get_ref<const std::string&>() + "\"");
+    return refuse_choice(choices);
   }
   // A list of names, each a bit.
   template <class Rows>
@@ -117,17 +112,31 @@ class Field {
           out |= row.bit;
           return true;
         }
-        choices += (choices.empty() ? "" : ", ") + std::string(row.name);
+        add_choice(choices, row.name);
       }
-      return name.refuse("expected one of " + choices + ", got \"" + text + "\"");
+      return name.refuse_choice(choices);
     });
   }
   [[nodiscard]] bool unknown(std::string_view choices) const {
     return refuse("unknown field; expected one of " + std::string(choices));
   }
 
+  // `choices` were all there is.
+  [[nodiscard]] bool refuse_choice(const std::string& choices) const {
+    return refuse("expected one of " + choices + ", got " + std::string(value_));
+  }
+  static void add_choice(std::string& choices, std::string_view word) {
+    if (!choices.empty()) choices += ", ";
+    choices += word;
+  }
+
  private:
-  const Tree& value_;
+  bool out_of_range(std::int64_t min, std::int64_t max) const {
+    return refuse("expected a whole number from " + std::to_string(min) + " to " + std::to_string(max) + ", got " +
+                  std::string(value_));
+  }
+
+  std::string_view value_;
   std::string path_;
   ConfigProblem& problem_;
 };

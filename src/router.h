@@ -14,7 +14,7 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <map>
 
 #include "actions.h"
 #include "chat.h"
@@ -43,7 +43,7 @@ struct RouterShared {
   Actions& actions;
   Health health;
   std::int32_t next_exchange = 1;
-  std::unordered_map<ExchangeId, ChatId> exchanges;
+  std::map<ExchangeId, ChatId> exchanges;
   // Reused from step to step, so that a token allocates nothing.
   Events events;
   Parts parts;
@@ -70,7 +70,7 @@ class Router {
   void forget_if_gone(Chat* chat);
 
   RouterShared shared_;
-  std::unordered_map<ChatId, std::unique_ptr<Chat>> chats_;
+  std::map<ChatId, std::unique_ptr<Chat>> chats_;
 };
 
 }  // namespace spillway
