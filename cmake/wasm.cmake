@@ -1,0 +1,40 @@
+# spillway_wasm → build/<preset>/spillway.wasm: no entry point, no generated glue, the exports are
+# the functions marked export_name in src/wasm.cpp, the imports are `host.*`.
+# build/wasm/spillway.linked.wasm keeps the function names, for profilers.
+file(GLOB wasm_sources CONFIGURE_DEPENDS src/wasm*.cpp)
+if(NOT wasm_sources)
+  message(STATUS "No src/wasm*.cpp yet: spillway_wasm is not built")
+  return()
+endif()
+
+add_executable(spillway_wasm ${wasm_sources})
+target_link_libraries(spillway_wasm PRIVATE spillway_core)
+target_compile_options(spillway_wasm PRIVATE -fno-exceptions -fno-rtti)
+
+if(SPILLWAY_TARGET STREQUAL "emscripten")
+  set_target_properties(spillway_wasm PROPERTIES OUTPUT_NAME spillway SUFFIX .wasm)
+  target_link_options(spillway_wasm PRIVATE
+    -sSTANDALONE_WASM --no-entry -sALLOW_MEMORY_GROWTH
+    # 1 MiB to begin with (Emscripten's own default is 16), and the stack of the shipped build.
+    -sINITIAL_MEMORY=1048576 -sTOTAL_STACK=65536
+    # The imports are the host's to give; Emscripten 3.1 looks for them in its JavaScript library.
+    -sERROR_ON_UNDEFINED_SYMBOLS=0 -sWARN_ON_UNDEFINED_SYMBOLS=0)
+else()
+  find_program(WASM_OPT_EXECUTABLE wasm-opt REQUIRED)
+  set_target_properties(spillway_wasm PROPERTIES OUTPUT_NAME spillway.linked SUFFIX .wasm)
+  target_link_options(spillway_wasm PRIVATE
+    -mexec-model=reactor
+    -Wl,--no-entry,--gc-sections
+    # 64 KiB of stack at the bottom of memory: an overflow traps instead of writing over data.
+    -Wl,-z,stack-size=65536 -Wl,--stack-first)
+  # Features: what clang was told to use (see the toolchain file), all present in Node 20.
+  add_custom_command(OUTPUT spillway.wasm
+    COMMAND ${WASM_OPT_EXECUTABLE} -O3 --enable-bulk-memory --enable-sign-ext
+            --enable-mutable-globals --enable-nontrapping-float-to-int
+            --strip-debug --strip-producers --strip-target-features
+            $<TARGET_FILE:spillway_wasm> -o ${CMAKE_BINARY_DIR}/spillway.wasm
+    DEPENDS spillway_wasm
+    COMMENT "Optimizing spillway.wasm"
+    VERBATIM)
+  add_custom_target(spillway_wasm_optimized ALL DEPENDS ${CMAKE_BINARY_DIR}/spillway.wasm)
+endif()
