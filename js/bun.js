@@ -1,0 +1,3 @@
+/** Spillway in Bun, which runs Node's entry unchanged. */
+
+export * from './node.js';

@@ -1,0 +1,388 @@
+/**
+ * One instance of the WebAssembly core and the chats it serves: the host's side of the ABI that
+ * docs/ARCHITECTURE.md describes.
+ *
+ *  - A step is one call into the core. The host functions it calls only write down what is asked;
+ *    settle() acts on it when the step has returned, so nothing can re-enter the core, and a step
+ *    that traps leaves no half of its work behind.
+ *  - Bytes are lent for one call, both ways: whatever outlives the call is copied.
+ *  - Edge runtimes bind a stream, a fetch and a timer to the request that made them. A step for one
+ *    chat therefore touches that chat only, also after a trap: each chat finds the core broken at
+ *    its own next event (it always has one: a wake, or an upstream read).
+ */
+
+import { ignore, join, pump, stop } from './upstream.js';
+
+const ABI_VERSION = 1;
+/** What upstream gets after the last token to end its body, so that the connection is kept. */
+const LINGER_MS = 1000;
+
+const LEVELS = /** @type {const} */ (['debug', 'info', 'warn', 'error']);
+const STOPPED = JSON.stringify({
+  error: {
+    message: 'The router stopped unexpectedly while serving this request. It is safe to retry.',
+    type: 'server_error',
+    param: null,
+    code: 'internal_error',
+  },
+});
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+/** In workerd alone: a pair of streams that `pipeTo` moves bytes through without JavaScript. */
+const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
+
+/**
+ * @import { LogLevel, RequestContext } from './spillway.d.ts'
+ *
+ * @typedef {Uint8Array<ArrayBuffer>} Bytes
+ *
+ * @typedef {object} Sink  the client's end of the response body
+ * @property {(bytes: Bytes) => void} write
+ * @property {() => void} close
+ * @property {(reason: unknown) => void} abort
+ *
+ * @typedef {object} Exchange  one upstream request and its answer
+ * @property {number} id
+ * @property {string} url
+ * @property {string} method
+ * @property {Record<string, string>} headers
+ * @property {Bytes | undefined} body
+ * @property {AbortController} abort
+ * @property {boolean} over  cancelled: the core wants no more of it
+ * @property {() => void} resume  ends its pump's wait for the client, if it waits
+ * @property {ReturnType<typeof setTimeout>} [linger]
+ */
+
+/** A config the core refuses; `path` is the field, the message says what was expected there. */
+export class SpillwayConfigError extends Error {
+  name = 'SpillwayConfigError';
+  /** @param {string} path @param {string} message */
+  constructor(path, message) {
+    super(path ? `${path}: ${message}` : message);
+    this.path = path;
+  }
+}
+
+/** What one request has in flight. Host functions fill the upper half, settle() empties it. */
+export class Chat {
+  /** @type {Exchange[]} */ started = [];
+  /** @type {number[]} */ cancelled = [];
+  /** @type {{ status: number, headers: Headers } | null} */ head = null;
+  /** @type {Bytes[]} */ held = [];
+  spliced = 0; // the exchange whose bytes go to the client as they are
+  ended = false;
+  wakeAt = -1;
+
+  id = 0;
+  /** @type {Map<number, Exchange>} */ exchanges = new Map();
+  /** @type {Sink | null} null before the response, and while a native pipe owns the body */
+  sink = null;
+  /** @type {any} the native pipe's end to write to */ writable = null;
+  answered = false;
+  events = false; // the response is a stream of server-sent events
+  pulled = false; // the response body is pulled: pumps wait for `wanted`
+  wanted = false;
+  waiting = false; // for the client, not for upstream
+  failed = false; // its core has trapped
+  finished = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ timer;
+  leave = ignore;
+  /** @type {(response: Response) => void} */ answer = ignore;
+  /** @type {(nothing?: undefined) => void} */ release = ignore;
+
+  /**
+   * @param {boolean} native whether a splice may be piped by the runtime
+   * @param {AbortSignal} [signal] fires when the client leaves
+   * @param {RequestContext} [ctx]
+   */
+  constructor(native, signal, ctx) {
+    this.native = native && NativePipe;
+    this.signal = signal;
+    this.ctx = ctx;
+    /** @type {Promise<Response>} */
+    this.response = new Promise((resolve) => (this.answer = resolve));
+    // Without this the runtime may drop the context, and with it the cancel and the log line.
+    this.keep(new Promise((resolve) => (this.release = resolve)));
+  }
+
+  /** @param {Promise<unknown>} work */
+  keep(work) {
+    this.ctx?.waitUntil?.(work);
+  }
+}
+
+export class Core {
+  broken = false; // by a trap: the next request needs a fresh instance
+  /** @type {any} the module's exports */ wasm;
+  #view = new Uint8Array();
+  /** @type {Chat | null} the chat whose step is running */ #chat = null;
+  /** @type {[LogLevel, string][]} */ #lines = [];
+  #log;
+
+  /**
+   * @param {WebAssembly.Module} module
+   * @param {Bytes} configuration
+   * @param {(url: string, init: RequestInit) => Promise<Response>} upstream
+   * @param {(level: LogLevel, line: string) => void} log
+   */
+  constructor(module, configuration, upstream, log) {
+    this.fetch = upstream;
+    this.#log = log;
+    // `env` and `wasi…` are what Emscripten's libc leaves behind.
+    const proc_exit = (/** @type {number} */ code) => {
+      throw new Error(`proc_exit ${code}`);
+    };
+    this.wasm = new WebAssembly.Instance(module, {
+      host: this.#host(),
+      env: { emscripten_notify_memory_growth: ignore },
+      wasi_snapshot_preview1: { proc_exit },
+    }).exports;
+    this.wasm._initialize?.();
+    const version = this.wasm.abi_version();
+    if (version !== ABI_VERSION) throw new Error(`the module has ABI ${version}`);
+    const refused = this.wasm.configure(this.put(configuration));
+    const line = refused ? this.#lines.pop()?.[1] : undefined;
+    this.#report();
+    if (!refused) return;
+    const { path = '', message = 'the config was refused' } = JSON.parse(line ?? '{}');
+    throw new SpillwayConfigError(path, message);
+  }
+
+  /** Whether a request body may be this long. @param {number} length */
+  accepts(length) {
+    try {
+      return length === 0 || this.wasm.input(length) !== 0;
+    } catch (error) {
+      this.#trap(error);
+      return true; // open() will tell
+    }
+  }
+
+  /**
+   * Starts a chat; resolves when the core responds.
+   * @param {object} head
+   * @param {Bytes | null} body null: it was longer than the core accepts
+   * @param {boolean} native
+   * @param {AbortSignal} [signal]
+   * @param {RequestContext} [ctx]
+   */
+  open(head, body, native, signal, ctx) {
+    const chat = new Chat(native, signal, ctx);
+    chat.leave = () => this.#leave(chat);
+    const text = encoder.encode(JSON.stringify(head));
+    const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+    const seed = (high >>> 11) * 2 ** 32 + low;
+    this.step(chat, () => {
+      const whole = body && this.accepts(text.length + body.length) && join([text, body]);
+      this.put(whole || text);
+      const length = whole ? whole.length - text.length : -1;
+      chat.id = this.wasm.open(Date.now(), seed, text.length, length);
+    });
+    if (signal?.aborted) chat.leave();
+    else if (!chat.finished) signal?.addEventListener('abort', chat.leave);
+    return chat.response;
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // The line to the core
+
+  /** The module's imports: they only write down what the running step asks for. */
+  #host() {
+    const chat = () => /** @type {Chat} */ (this.#chat);
+    const bytes = (/** @type {number} */ at, /** @type {number} */ length) =>
+      this.#memory().subarray(at >>> 0, (at >>> 0) + length);
+    const text = (/** @type {number} */ at, /** @type {number} */ length) =>
+      decoder.decode(bytes(at, length));
+    /** @type {Record<string, (...args: number[]) => void>} */
+    const host = {
+      fetch(id, headAt, headLength, bodyAt, bodyLength) {
+        const { url, method, headers } = JSON.parse(text(headAt, headLength));
+        const body = bodyLength ? bytes(bodyAt, bodyLength).slice() : undefined;
+        const abort = new AbortController();
+        chat().started.push({ id, url, method, headers, body, abort, over: false, resume: ignore });
+      },
+      cancel: (id) => void chat().cancelled.push(id),
+      respond(_, status, at, length) {
+        chat().head = { status, headers: new Headers(JSON.parse(text(at, length))) };
+      },
+      write: (_, at, length) => void chat().held.push(bytes(at, length).slice()),
+      splice: (_, exchange) => void (chat().spliced = exchange),
+      end: () => void (chat().ended = true),
+      wake: (_, at) => void (chat().wakeAt = at),
+      log: (level, at, length) => void this.#lines.push([LEVELS[level], text(at, length)]),
+    };
+    return host;
+  }
+
+  /** The core's memory: valid until the next call into the core, which may make it grow. */
+  #memory() {
+    const { buffer } = this.wasm.memory;
+    if (this.#view.buffer !== buffer) this.#view = new Uint8Array(buffer);
+    return this.#view;
+  }
+
+  /** Copies the input of the next call; returns its length. @param {Bytes} bytes */
+  put(bytes) {
+    const at = this.wasm.input(bytes.length) >>> 0;
+    if (!at) throw new RangeError(`the core has no room for ${bytes.length} bytes of input`);
+    this.#memory().set(bytes, at);
+    return bytes.length;
+  }
+
+  /** @param {Chat} chat @param {() => void} call one call into the core */
+  step(chat, call) {
+    if (chat.finished) return;
+    if (!this.broken) {
+      this.#chat = chat;
+      try {
+        call();
+      } catch (error) {
+        this.#trap(error);
+      }
+      this.#chat = null;
+      this.#report();
+    }
+    if (this.broken) this.#fail(chat);
+    this.settle(chat);
+  }
+
+  /** @param {unknown} error */
+  #trap(error) {
+    this.broken = true;
+    this.#lines.push(['error', JSON.stringify({ event: 'trap', message: String(error) })]);
+  }
+
+  #report() {
+    while (this.#lines.length) {
+      const [level, line] = /** @type {[LogLevel, string]} */ (this.#lines.shift());
+      try {
+        this.#log(level, line);
+      } catch (error) {
+        console.error(error);
+      }
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // The client's side
+
+  /** Puts a clean error in the place of whatever the chat still wanted. @param {Chat} chat */
+  #fail(chat) {
+    chat.failed = chat.ended = true;
+    chat.started = [];
+    chat.cancelled = [...chat.exchanges.keys()];
+    chat.held = [encoder.encode(chat.answered ? `data: ${STOPPED}\n\n` : STOPPED)];
+    if (chat.answered) return;
+    chat.head = { status: 500, headers: new Headers({ 'content-type': 'application/json' }) };
+  }
+
+  /** Does what the last step asked for. @param {Chat} chat */
+  settle(chat) {
+    if (chat.started.length) {
+      for (const exchange of chat.started.splice(0)) {
+        chat.exchanges.set(exchange.id, exchange);
+        chat.keep(pump(this, chat, exchange));
+      }
+    }
+    if (chat.cancelled.length) {
+      for (const id of chat.cancelled.splice(0)) stop(chat.exchanges.get(id));
+    }
+    if (chat.wakeAt >= 0) {
+      this.#arm(chat, chat.wakeAt);
+      chat.wakeAt = -1;
+    }
+    if (chat.head && !chat.answered) this.#answer(chat, chat.head);
+    const { sink } = chat;
+    if (!sink || chat.finished) return;
+    const readable = chat.events || !chat.failed; // an error event would make no sense in JSON
+    if (chat.held.length && readable) sink.write(join(chat.held.splice(0)));
+    if (!chat.ended) return;
+    if (readable) sink.close();
+    else sink.abort(new Error('the router stopped unexpectedly'));
+    this.#finish(chat);
+  }
+
+  /** @param {Chat} chat @param {{ status: number, headers: Headers }} head */
+  #answer(chat, head) {
+    chat.answered = true;
+    chat.events = !!head.headers.get('content-type')?.startsWith('text/event-stream');
+    if (chat.ended) {
+      chat.answer(new Response(chat.held.length ? join(chat.held) : null, head));
+      this.#finish(chat);
+    } else if (chat.spliced && chat.native) {
+      const pipe = new NativePipe();
+      chat.writable = pipe.writable; // #pipe() writes what is held
+      chat.answer(new Response(pipe.readable, head));
+    } else {
+      // A high-water mark of 0: pull() comes for a read that waits, never ahead of one.
+      const body = new ReadableStream(pullSource(chat), { highWaterMark: 0 });
+      chat.answer(new Response(body, head));
+    }
+  }
+
+  /** @param {Chat} chat @param {number} at 0: no timer */
+  #arm(chat, at) {
+    clearTimeout(chat.timer);
+    if (!at || chat.finished) return;
+    const due = () => {
+      if (Date.now() < at) return this.#arm(chat, at); // timers may be a little early
+      this.step(chat, () => this.wasm.on_wake(Date.now(), chat.id, chat.waiting ? 0 : 1));
+    };
+    chat.timer = setTimeout(due, Math.max(0, Math.ceil(at - Date.now())));
+  }
+
+  /** The client left: nobody reads what the core may still write. @param {Chat} chat */
+  #leave(chat) {
+    if (chat.finished) return;
+    const { sink } = chat;
+    chat.sink = null;
+    chat.answered = true;
+    this.step(chat, () => this.wasm.close(Date.now(), chat.id));
+    for (const exchange of chat.exchanges.values()) stop(exchange);
+    this.#finish(chat);
+    // A task later: a server that has noticed it too cancels the stream; an error would make noise.
+    if (sink) setTimeout(() => sink.abort(chat.signal?.reason));
+    chat.answer(new Response(null, { status: 499 })); // without effect after a real answer
+  }
+
+  /** @param {Chat} chat */
+  #finish(chat) {
+    chat.finished = true;
+    clearTimeout(chat.timer);
+    chat.signal?.removeEventListener('abort', chat.leave);
+    for (const exchange of chat.exchanges.values()) {
+      exchange.linger = setTimeout(() => stop(exchange), LINGER_MS);
+      exchange.resume();
+    }
+    chat.release();
+  }
+}
+
+/**
+ * @param {Chat} chat
+ * @returns {UnderlyingDefaultSource<Bytes>}
+ */
+function pullSource(chat) {
+  return {
+    start(controller) {
+      chat.pulled = true;
+      chat.sink = {
+        write(bytes) {
+          chat.wanted = false; // before enqueue(), which may pull again at once
+          controller.enqueue(bytes);
+        },
+        close: () => controller.close(),
+        abort: (reason) => controller.error(reason),
+      };
+    },
+    pull() {
+      chat.wanted = true;
+      for (const exchange of chat.exchanges.values()) exchange.resume();
+    },
+    cancel() {
+      chat.sink = null;
+      chat.leave();
+    },
+  };
+}

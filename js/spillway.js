@@ -1,0 +1,126 @@
+/**
+ * Spillway's shim: it lends the WebAssembly core `fetch`, streams and timers, and nothing else.
+ *
+ *   const spillway = createSpillway({ module, config, env: process.env });
+ *   return spillway.fetch(request, ctx);                       // serve HTTP
+ *   const { text } = await spillway.chat({ messages, route }); // or call it from code
+ *   for await (const delta of text) process.stdout.write(delta);
+ *
+ * The core decides, the shim moves bytes: paths, keys, CORS, retries and wire formats are not known
+ * here. The same files run in Node, Deno, Bun, workerd and Next's edge runtime; the entry of each
+ * (node.js, workerd.js …) only brings `module` and `env`. How bytes move is told in core.js.
+ */
+
+import { Core, SpillwayConfigError } from './core.js';
+import { SpillwayError, answerOf, errorOf } from './answer.js';
+import { join } from './upstream.js';
+
+export { SpillwayConfigError, SpillwayError };
+
+const encoder = new TextEncoder();
+
+/** @import { LogLevel, Spillway, SpillwayOptions } from './spillway.d.ts' */
+
+/**
+ * Throws SpillwayConfigError when the core refuses the config.
+ * @param {SpillwayOptions} options
+ * @returns {Spillway}
+ */
+export function createSpillway(options) {
+  const { module, log = print, local = () => false } = options;
+  if (!module) throw new TypeError('createSpillway: `module` must be a WebAssembly.Module');
+  const env = /** @type {Record<string, unknown>} */ (options.env ?? {});
+  // Looked up per call: frameworks replace the global one after this file is loaded.
+  const upstream = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
+  const configuration = configurationOf(options.config, env);
+  const hashed = String(env.SPILLWAY_KEYS).includes('sha256:');
+
+  const start = () => new Core(module, configuration, upstream, log);
+  let core = start();
+  const live = () => (core.broken ? (core = start()) : core);
+
+  return {
+    async fetch(request, ctx) {
+      const headers = Object.fromEntries(request.headers);
+      let body;
+      try {
+        body = await readBody(request, live());
+      } catch {
+        return Response.json({ error: {
+          message: 'The request body broke off.', type: 'invalid_request_error',
+          param: null, code: null,
+        } }, { status: 400 });
+      }
+      const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+      const token = hashed && (bearer ?? headers['x-api-key'] ?? headers['api-key']);
+      const head = {
+        method: request.method, url: request.url, headers, local: local(request), trusted: false,
+        key_sha256: token ? await sha256(token) : undefined,
+      };
+      // A `fetch` of the caller's may give bodies that the runtime cannot pipe by itself.
+      return live().open(head, body, !options.fetch, request.signal, ctx);
+    },
+
+    async chat({ route, model = route, stream_options, signal, ...rest }, ctx) {
+      signal?.throwIfAborted();
+      const head = {
+        method: 'POST', url: 'https://spillway.internal/v1/chat/completions',
+        headers: { 'content-type': 'application/json' }, local: false, trusted: true,
+      };
+      const body = encoder.encode(JSON.stringify({
+        ...rest, model, stream: true, stream_options: { ...stream_options, include_usage: true },
+      }));
+      // Not piped natively: the bytes are wanted in JavaScript anyway.
+      const response = await live().open(head, body, false, signal, ctx);
+      signal?.throwIfAborted();
+      if (!response.ok) throw await errorOf(response);
+      return answerOf(response);
+    },
+  };
+}
+
+/**
+ * @param {SpillwayOptions['config']} config
+ * @param {Record<string, unknown>} env
+ */
+function configurationOf(config, { SPILLWAY_CONFIG, ...env }) {
+  const configs = [config ?? []].flat();
+  if (typeof SPILLWAY_CONFIG === 'string') configs.push(SPILLWAY_CONFIG);
+  const texts = configs.map((text) => (typeof text === 'string' ? text : JSON.stringify(text)));
+  const strings = Object.entries(env).filter(([, value]) => typeof value === 'string');
+  return encoder.encode(JSON.stringify({ config: texts, env: Object.fromEntries(strings) }));
+}
+
+/**
+ * The whole body, or null as soon as it is known to be longer than the core accepts.
+ * @param {Request} request
+ * @param {Core} core
+ */
+async function readBody(request, core) {
+  if (!request.body) return new Uint8Array();
+  const reader = request.body.getReader();
+  const announced = Number(request.headers.get('content-length')) || 0;
+  const chunks = [];
+  let length = 0;
+  while (core.accepts(Math.max(length, announced))) {
+    const { value, done } = await reader.read();
+    if (done) return join(chunks);
+    chunks.push(value);
+    length += value.length;
+  }
+  reader.cancel().catch(() => {});
+  return null;
+}
+
+/** @param {string} text */
+async function sha256(text) {
+  const digest = await crypto.subtle.digest('SHA-256', encoder.encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** @param {LogLevel} level @param {string} line */
+function print(level, line) {
+  if (level === 'error') console.error(line);
+  else if (level === 'warn') console.warn(line);
+  else console.log(line);
+}

@@ -1,0 +1,202 @@
+/**
+ * Upstream: starts the fetches a core asks for and moves their bytes to it and to the client.
+ *
+ *  - One read from upstream makes one step and at most one write to the client. Once the response
+ *    has begun there is no read before the client asks for bytes; before that the pump runs freely,
+ *    because what it reads stays in the core.
+ *  - Splice: the bytes go to the client as they are. In workerd the runtime pipes them without
+ *    JavaScript and the core reads a copy in slices; elsewhere the pump goes on, and each chunk is
+ *    given to the core, then to the client.
+ *  - Every fetch has an AbortSignal: a cancelled reader alone often leaves upstream running.
+ */
+
+/** Longer chunks reach the core in parts, so that its input area stays small. */
+const PART_BYTES_MAX = 256 * 1024;
+/** A slice of a spliced stream's copy; after a full one the next is read without a pause. */
+const TAP_BYTES = 64 * 1024;
+/** One wake-up covers the tokens of a pause; two a second are enough to see a silent upstream. */
+const TAP_PAUSE_MS = 500;
+/** What is read, and dropped, after the chat's end in the hope of the body's end. */
+const LINGER_BYTES_MAX = 64 * 1024;
+const REASON_CHARS_MAX = 300;
+
+const encoder = new TextEncoder();
+export const ignore = () => {};
+
+/** @import { Bytes, Chat, Core, Exchange } from './core.js' */
+
+/**
+ * Moves one exchange from upstream to the core.
+ * @param {Core} core
+ * @param {Chat} chat
+ * @param {Exchange} exchange
+ */
+export async function pump(core, chat, exchange) {
+  const { wasm } = core;
+  const { id } = exchange;
+  let linger = LINGER_BYTES_MAX;
+  /** @param {() => void} call */
+  const step = (call) => exchange.over || core.step(chat, call);
+  try {
+    const { status, headers, body } = await send(core, exchange);
+    const head = encoder.encode(JSON.stringify(Object.fromEntries(headers)));
+    step(() => wasm.on_response(Date.now(), id, status, core.put(head)));
+    const reader = body?.getReader();
+    while (reader) {
+      await clientAsks(chat, exchange);
+      if (exchange.over) return void reader.cancel().catch(ignore);
+      const { value, done } = await reader.read();
+      if (done) break;
+      for (let at = 0; at < value.length && !chat.finished; at += PART_BYTES_MAX) {
+        const whole = value.length <= PART_BYTES_MAX;
+        const part = whole ? value : value.subarray(at, at + PART_BYTES_MAX);
+        if (chat.spliced === id) chat.held.push(part);
+        step(() => wasm.on_chunk(Date.now(), id, core.put(part)));
+      }
+      if (chat.finished && (linger -= value.length) < 0) stop(exchange);
+      if (chat.writable && chat.spliced === id) {
+        reader.releaseLock();
+        await pipe(core, chat, exchange, body, step);
+        break;
+      }
+    }
+    step(() => wasm.on_end(Date.now(), id));
+  } catch (error) {
+    const reason = encoder.encode(reasonOf(error, exchange));
+    step(() => wasm.on_error(Date.now(), id, core.put(reason)));
+  } finally {
+    clearTimeout(exchange.linger);
+    chat.exchanges.delete(id);
+  }
+}
+
+/** @param {Core} core @param {Exchange} exchange */
+async function send(core, { url, method, headers, body, abort: { signal } }) {
+  // Checked apart: the runtime's own message would quote the address or the header.
+  try {
+    new URL(url);
+    new Headers(headers);
+  } catch {
+    throw new Error('the address or a header of the request is not valid');
+  }
+  // Redirects are not followed: they would carry the key to another place.
+  return core.fetch(url, { method, headers, body, signal, redirect: 'manual' });
+}
+
+/** @param {Chat} chat @param {Exchange} exchange */
+async function clientAsks(chat, exchange) {
+  if (!chat.pulled || chat.wanted || chat.finished || exchange.over) return;
+  chat.waiting = true;
+  await new Promise((resolve) => (exchange.resume = () => resolve(null)));
+  chat.waiting = false;
+}
+
+/**
+ * The native splice. Returns when upstream has ended and the client took it all; throws when
+ * upstream was cut. The runtime does not say who stalls it: a client that takes nothing until every
+ * buffer is full (megabytes) looks like a silent upstream here, and meets the idle deadline.
+ * @param {Core} core
+ * @param {Chat} chat
+ * @param {Exchange} exchange
+ * @param {any} body
+ * @param {(call: () => void) => void} step
+ */
+async function pipe(core, chat, exchange, body, step) {
+  const [main, tap] = body.tee();
+  let piping = true;
+  let hurry = ignore;
+  const piped = pipeNatively(join(chat.held.splice(0)), main, chat.writable).then((sink) => {
+    piping = false;
+    hurry();
+    if (!sink) chat.leave();
+    return sink;
+  });
+  let failure;
+  try {
+    const reader = tap.getReader({ mode: 'byob' });
+    let buffer = new ArrayBuffer(TAP_BYTES);
+    while (!exchange.over) {
+      // One byte is enough: a larger minimum would hold the client's branch back too.
+      const { value, done } = await reader.readAtLeast(1, new Uint8Array(buffer));
+      if (done) break;
+      step(() => core.wasm.on_chunk(Date.now(), exchange.id, core.put(value)));
+      buffer = value.buffer;
+      if (value.length === TAP_BYTES || !piping || exchange.over) continue;
+      chat.waiting = true;
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, TAP_PAUSE_MS);
+        hurry = () => (clearTimeout(timer), resolve(null));
+      });
+      chat.waiting = false;
+    }
+  } catch (error) {
+    failure = error;
+  }
+  chat.waiting = true;
+  const sink = await piped;
+  chat.waiting = false;
+  if (sink) {
+    chat.sink = { ...sink, close: () => chat.keep(sink.close()) };
+    core.settle(chat); // what the core wrote while the pipe owned the body
+  }
+  if (failure) throw failure;
+}
+
+/**
+ * Writes what was held, then pipes. Resolves to a sink when upstream has ended, well or not, and to
+ * null when the client left: preventAbort keeps the writable side whole unless it was the client.
+ * @param {Bytes} held
+ * @param {any} main
+ * @param {any} writable
+ */
+async function pipeNatively(held, main, writable) {
+  let writer = writable.getWriter();
+  try {
+    await writer.write(held);
+    writer.releaseLock();
+    await main.pipeTo(writable, { preventAbort: true, preventClose: true });
+  } catch {
+    writer.releaseLock();
+  }
+  writer = writable.getWriter();
+  return writer.desiredSize === null ? null : {
+    write: (/** @type {Bytes} */ bytes) => void writer.write(bytes).catch(ignore),
+    close: () => writer.close().catch(ignore),
+    abort: (/** @type {unknown} */ reason) => void writer.abort(reason).catch(ignore),
+  };
+}
+
+/**
+ * What may be told of a failed fetch: no address, no header.
+ * @param {any} error
+ * @param {Exchange} exchange
+ */
+function reasonOf(error, { headers }) {
+  const cause = error?.cause?.code ?? error?.cause?.message ?? error?.code;
+  let text = String(error?.message ?? error);
+  if (typeof cause === 'string') text += ` (${cause})`;
+  for (const value of Object.values(headers)) {
+    if (value.length > 3) text = text.replaceAll(value, '(header)');
+  }
+  return text.replace(/\b[a-z][a-z0-9+.-]*:\/\/\S+/gi, '(address)').slice(0, REASON_CHARS_MAX);
+}
+
+/** @param {Exchange | undefined} exchange */
+export function stop(exchange) {
+  if (!exchange) return;
+  exchange.over = true;
+  exchange.abort.abort();
+  exchange.resume();
+}
+
+/** @param {Bytes[]} chunks */
+export function join(chunks) {
+  if (chunks.length === 1) return chunks[0];
+  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
