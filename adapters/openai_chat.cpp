@@ -1,9 +1,11 @@
 // OpenAI Chat Completions, as spoken to a provider.
-// https://platform.openai.com/docs/api-reference/chat (openai-openapi: CreateChatCompletionRequest, chat.completion.chunk)
+// https://platform.openai.com/docs/api-reference/chat (openai-openapi: CreateChatCompletionRequest,
+// chat.completion.chunk)
 //
-// The words of a client that speaks this dialect pass as they are: messages, tools and unknown members go out as raw
-// spans, and only what a quirk of the target demands is rewritten. Reading is lenient: most providers of this
-// dialect deviate somewhere, so a member of another type than expected counts as absent.
+// The words of a client that speaks this dialect pass as they are: messages, tools and unknown
+// members go out as raw spans, and only what a quirk of the target demands is rewritten. Reading is
+// lenient: most providers of this dialect deviate somewhere, so a member of another type than
+// expected counts as absent.
 
 #include <algorithm>
 #include <array>
@@ -18,21 +20,19 @@ using json::Reader;
 using json::Type;
 using json::Writer;
 
-// --- request ---------------------------------------------------------------------------------------------------
+// --- request
+// ---------------------------------------------------------------------------------------------------
 
-void append_path(const Target&, std::string& out) {
-  out += "/chat/completions";
-}
+void append_path(const Target&, std::string& out) { out += "/chat/completions"; }
 
-bool has(const Target& target, quirk::Set quirk) {
-  return (target.quirks & quirk) != 0;
-}
+bool has(const Target& target, quirk::Set quirk) { return (target.quirks & quirk) != 0; }
 
 // Nine alphanumerics that depend on nothing but the id, so that a call and its result still match.
 void write_short_id(JsonText id, Writer& out) {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
   std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  for (const char c : id.escaped()) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  for (const char c : id.escaped())
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   out.begin_text();
   for (int i = 0; i < 9; ++i, hash /= alphabet.size())
     out.out().push_back(alphabet[hash % alphabet.size()]);
@@ -105,11 +105,10 @@ void write_message(const Message& message, const Target& target, Writer& out) {
   const auto any = [&message](auto test) {
     return std::any_of(message.content.begin(), message.content.end(), test);
   };
-  const bool rewrite =
-      (message.role == Role::developer && has(target, quirk::no_developer_role)) ||
-      any(is(Content::Kind::reasoning)) ||
-      (has(target, quirk::short_tool_ids) &&
-       (any(is(Content::Kind::tool_call)) || any(is(Content::Kind::tool_result))));
+  const bool rewrite = (message.role == Role::developer && has(target, quirk::no_developer_role)) ||
+                       any(is(Content::Kind::reasoning)) ||
+                       (has(target, quirk::short_tool_ids) &&
+                        (any(is(Content::Kind::tool_call)) || any(is(Content::Kind::tool_result))));
   if (rewrite) {
     rewrite_message(message, target, out);
   } else {
@@ -133,7 +132,8 @@ void write_stream_options(const ChatRequest& request, const Target& target, Writ
   out.end_object();
 }
 
-void write_sampling(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+void write_sampling(const ChatRequest& request, const Target& target, Writer& out,
+                    Dropped& dropped) {
   struct Field {
     std::string_view name;
     std::string_view value;
@@ -179,7 +179,8 @@ void write_tools(const ChatRequest& request, const Target& target, Writer& out, 
   }
 }
 
-void encode_request(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+void encode_request(const ChatRequest& request, const Target& target, Writer& out,
+                    Dropped& dropped) {
   out.begin_object();
   out.key("model").string(target.model);
   out.key("messages").begin_array();
@@ -195,7 +196,8 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
   write_sampling(request, target, out, dropped);
   write_stop(request, target, out, dropped);
   write_tools(request, target, out, dropped);
-  if (!request.response_format.raw.empty()) out.key("response_format").raw(request.response_format.raw);
+  if (!request.response_format.raw.empty())
+    out.key("response_format").raw(request.response_format.raw);
   if (!request.seed.empty()) out.key("seed").raw(request.seed);
   if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
   if (!request.reasoning_effort.empty()) {
@@ -210,13 +212,15 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
   out.end_object();
 }
 
-// --- stream ----------------------------------------------------------------------------------------------------
+// --- stream
+// ----------------------------------------------------------------------------------------------------
 
 struct FinishWord {
   std::string_view word;
   FinishReason reason;
 };
-// OpenAI's words first, then what others of this dialect say (Azure Foundry, TGI, Together, Mistral).
+// OpenAI's words first, then what others of this dialect say (Azure Foundry, TGI, Together,
+// Mistral).
 constexpr std::array kFinishWords{
     FinishWord{"stop", FinishReason::stop},
     FinishWord{"length", FinishReason::length},
@@ -276,7 +280,8 @@ void read_usage(Reader& in, Chunk& chunk) {
   }
 }
 
-// A piece of Mistral's content list: {type: text, text} or {type: thinking, thinking: [{type: text, text}]}.
+// A piece of Mistral's content list: {type: text, text} or {type: thinking, thinking: [{type: text,
+// text}]}.
 void read_content_piece(Reader& in, bool thinking, Events& out) {
   if (!in.enter_object()) return;
   while (in.next_member()) {
@@ -326,7 +331,8 @@ void read_tool_call(Reader& in, Events& out) {
   if (!in.enter_object()) return;
   while (in.next_member()) {
     if (in.key() == "index") {
-      call.key = static_cast<CallKey>(std::clamp<std::int64_t>(in.integer().value_or(-1), -1, 1 << 20));
+      call.key =
+          static_cast<CallKey>(std::clamp<std::int64_t>(in.integer().value_or(-1), -1, 1 << 20));
     } else if (in.key() == "id") {
       call.id = in.string().value_or(JsonText());
     } else if (in.key() == "function") {
@@ -337,6 +343,28 @@ void read_tool_call(Reader& in, Events& out) {
   if (!call.id.empty() || !call.name.empty()) out.emplace_back(call);
   if (!fragment.empty()) out.emplace_back(ToolArguments{key, fragment});
   if (!object.empty()) out.emplace_back(ToolInput{key, object});
+}
+
+// The one call of `functions`, which `tools` has replaced: a client that asks with the one is
+// answered with the other.
+void read_legacy_call(Reader& in, Events& out) {
+  ToolCall call;
+  call.key = 0;
+  JsonText fragment;
+  std::string_view object;
+  read_function(in, call, fragment, object);
+  if (!call.name.empty()) out.emplace_back(call);
+  if (!fragment.empty()) out.emplace_back(ToolArguments{call.key, fragment});
+}
+
+// Spoken content: its words count, the sound passes verbatim.
+void read_transcript(Reader& in, Events& out) {
+  if (!in.enter_object()) return;
+  while (in.next_member()) {
+    if (in.key() != "transcript") continue;
+    const JsonText text = in.string().value_or(JsonText());
+    if (!text.empty()) out.emplace_back(Text{text});
+  }
 }
 
 // A `delta`, or the `message` of an answer that was not streamed.
@@ -356,6 +384,10 @@ void read_delta(Reader& in, Events& out) {
     } else if (in.key() == "refusal") {
       const JsonText text = in.string().value_or(JsonText());
       if (!text.empty()) out.emplace_back(Refusal{text});
+    } else if (in.key() == "function_call") {
+      read_legacy_call(in, out);
+    } else if (in.key() == "audio") {
+      read_transcript(in, out);
     }
   }
 }

@@ -25,7 +25,11 @@ void write_usage(const Usage& usage, Writer& out) {
   out.key("completion_tokens").integer(output);
   out.key("total_tokens").integer(input + output);
   if (usage.cache_read >= 0)
-    out.key("prompt_tokens_details").begin_object().key("cached_tokens").integer(usage.cache_read).end_object();
+    out.key("prompt_tokens_details")
+        .begin_object()
+        .key("cached_tokens")
+        .integer(usage.cache_read)
+        .end_object();
   if (usage.reasoning >= 0)
     out.key("completion_tokens_details")
         .begin_object()
@@ -35,13 +39,12 @@ void write_usage(const Usage& usage, Writer& out) {
   out.end_object();
 }
 
-bool counted(const Usage& usage) {
-  return usage.input >= 0 || usage.output >= 0;
-}
+bool counted(const Usage& usage) { return usage.input >= 0 || usage.output >= 0; }
 
 // One chunk: everything around the delta, which `write_delta` fills.
 template <class WriteDelta>
-void write_chunk(const Envelope& envelope, std::string_view finish, std::string& out, WriteDelta write_delta) {
+void write_chunk(const Envelope& envelope, std::string_view finish, std::string& out,
+                 WriteDelta write_delta) {
   out += "data: ";
   Writer json(out);
   json.begin_object();
@@ -66,8 +69,9 @@ struct PartWriter {
   std::string& out;
 
   void operator()(const Opening&) const {
-    write_chunk(envelope, {}, out,
-                [](Writer& delta) { delta.key("role").string("assistant").key("content").string(""); });
+    write_chunk(envelope, {}, out, [](Writer& delta) {
+      delta.key("role").string("assistant").key("content").string("");
+    });
   }
   void operator()(const PartBegin& begin) const {
     if (begin.kind != PartKind::tool_call) return;
@@ -83,9 +87,15 @@ struct PartWriter {
     if (part.text.empty()) return;
     write_chunk(envelope, {}, out, [&part](Writer& delta) {
       switch (part.kind) {
-        case PartKind::text: delta.key("content").text(part.text); break;
-        case PartKind::refusal: delta.key("refusal").text(part.text); break;
-        case PartKind::reasoning: delta.key("reasoning_content").text(part.text); break;
+        case PartKind::text:
+          delta.key("content").text(part.text);
+          break;
+        case PartKind::refusal:
+          delta.key("refusal").text(part.text);
+          break;
+        case PartKind::reasoning:
+          delta.key("reasoning_content").text(part.text);
+          break;
         case PartKind::tool_call:
           delta.key("tool_calls").begin_array().begin_object();
           delta.key("index").integer(part.tool_index).key("function").begin_object();
@@ -110,8 +120,10 @@ struct PartWriter {
   }
 };
 
-// All texts of one kind, in order, as one member; null_when_empty keeps a member that clients expect.
-void write_pieces(const Answer& answer, PartKind kind, std::string_view key, bool null_when_empty, Writer& out) {
+// All texts of one kind, in order, as one member; null_when_empty keeps a member that clients
+// expect.
+void write_pieces(const Answer& answer, PartKind kind, std::string_view key, bool null_when_empty,
+                  Writer& out) {
   bool any = false;
   for (const Answer::Piece& piece : answer.pieces) {
     if (piece.kind != kind) continue;

@@ -1,13 +1,13 @@
 // Reads a client's chat completion request.
 // https://platform.openai.com/docs/api-reference/chat/create (CreateChatCompletionRequest)
 //
-// Strict where the canonical request needs a field, silent about what it does not know: that passes on as it is.
-
-#include "openai_chat_client.h"
+// Strict where the canonical request needs a field, silent about what it does not know: that passes
+// on as it is.
 
 #include <array>
 
 #include "limits.h"
+#include "openai_chat_client.h"
 
 namespace spillway::adapters::openai_chat_client {
 namespace {
@@ -27,6 +27,7 @@ class RequestReader {
  private:
   bool read_member();
   bool read_model();
+  bool check_name(const std::string& path, std::string_view name);
   bool read_models();
   bool read_messages();
   bool read_message(std::size_t index);
@@ -87,7 +88,8 @@ bool RequestReader::refuse_type(Reader& in, std::string param, std::string_view 
 bool RequestReader::read() {
   const Type type = in_.peek();
   if (type != Type::object && type != Type::none)
-    return refuse("", "Expected the body to be a JSON object, got " + std::string(with_article(type)),
+    return refuse("",
+                  "Expected the body to be a JSON object, got " + std::string(with_article(type)),
                   "invalid_type");
   if (in_.enter_object()) {
     while (in_.next_member()) {
@@ -100,11 +102,15 @@ bool RequestReader::read() {
     }
   }
   if (!in_.finish()) {
-    return refuse("", "The body is not valid JSON: " + std::string(in_.problem()) + " at byte " +
-                          std::to_string(in_.offset()), "invalid_json");
+    return refuse("",
+                  "The body is not valid JSON: " + std::string(in_.problem()) + " at byte " +
+                      std::to_string(in_.offset()),
+                  "invalid_json");
   }
-  if (!has_messages_) return refuse("messages", "Expected an array with at least one message", "missing");
-  // Four bytes a token is less than any text costs in practice: an engine is only skipped when surely too small.
+  if (!has_messages_)
+    return refuse("messages", "Expected an array with at least one message", "missing");
+  // Four bytes a token is less than any text costs in practice: an engine is only skipped when
+  // surely too small.
   request_.input_tokens_estimate += estimated_bytes_ / 4;
   return true;
 }
@@ -126,8 +132,10 @@ bool RequestReader::read_member() {
       Row{"temperature", [](RequestReader& r) { return r.read_number(r.request_.temperature); }},
       Row{"top_p", [](RequestReader& r) { return r.read_number(r.request_.top_p); }},
       Row{"top_k", [](RequestReader& r) { return r.read_number(r.request_.top_k); }},
-      Row{"frequency_penalty", [](RequestReader& r) { return r.read_number(r.request_.frequency_penalty); }},
-      Row{"presence_penalty", [](RequestReader& r) { return r.read_number(r.request_.presence_penalty); }},
+      Row{"frequency_penalty",
+          [](RequestReader& r) { return r.read_number(r.request_.frequency_penalty); }},
+      Row{"presence_penalty",
+          [](RequestReader& r) { return r.read_number(r.request_.presence_penalty); }},
       Row{"seed", [](RequestReader& r) { return r.read_number(r.request_.seed); }},
       Row{"stop", [](RequestReader& r) { return r.read_stop(); }},
       Row{"tools", [](RequestReader& r) { return r.read_tools(); }},
@@ -140,7 +148,8 @@ bool RequestReader::read_member() {
             return read;
           }},
       Row{"response_format", [](RequestReader& r) { return r.read_response_format(); }},
-      Row{"reasoning_effort", [](RequestReader& r) { return r.read_text(r.request_.reasoning_effort); }},
+      Row{"reasoning_effort",
+          [](RequestReader& r) { return r.read_text(r.request_.reasoning_effort); }},
       Row{"user", [](RequestReader& r) { return r.read_text(r.request_.user); }},
       Row{"spillway",
           [](RequestReader& r) {
@@ -157,8 +166,8 @@ bool RequestReader::read_member() {
   return true;
 }
 
-// A member that the canonical request does not know passes to targets of this dialect. Some of them ask for what no
-// other dialect can give back whole.
+// A member that the canonical request does not know passes to targets of this dialect. Some of them
+// ask for what no other dialect can give back whole.
 void RequestReader::read_extra() {
   const std::string_view key = request_.keep(key_kept_);
   const std::string_view raw = in_.raw();
@@ -175,7 +184,13 @@ bool RequestReader::read_model() {
   const auto model = in_.peek() == Type::string ? in_.string() : std::nullopt;
   if (!model) return refuse_type(in_, "model", "a string");
   request_.model = json::unescaped(*model);
-  return true;
+  return check_name("model", request_.model);
+}
+
+bool RequestReader::check_name(const std::string& path, std::string_view name) {
+  if (name.size() <= limits::model_name_bytes_max) return true;
+  return refuse(path, "Expected at most " + std::to_string(limits::model_name_bytes_max) + " bytes",
+                "too_long");
 }
 
 bool RequestReader::read_models() {
@@ -185,8 +200,10 @@ bool RequestReader::read_models() {
     const std::string path = element("models", request_.models.size());
     if (in_.peek() != Type::string) return refuse_type(in_, path, "a string");
     if (request_.models.size() == limits::chain_max)
-      return refuse(path, "Expected at most " + std::to_string(limits::chain_max) + " models", "too_many");
+      return refuse(path, "Expected at most " + std::to_string(limits::chain_max) + " models",
+                    "too_many");
     if (const auto model = in_.string()) request_.models.push_back(json::unescaped(*model));
+    if (in_.ok() && !check_name(path, request_.models.back())) return false;
   }
   return in_.ok();
 }
@@ -243,7 +260,8 @@ bool RequestReader::read_stop() {
     const std::string path = element("stop", request_.stop.size());
     if (in_.peek() != Type::string) return refuse_type(in_, path, "a string");
     if (request_.stop.size() == limits::stop_sequences_max)
-      return refuse(path, "Expected at most " + std::to_string(limits::stop_sequences_max) + " sequences",
+      return refuse(path,
+                    "Expected at most " + std::to_string(limits::stop_sequences_max) + " sequences",
                     "too_many");
     if (const auto text = in_.string()) request_.stop.push_back(*text);
   }
@@ -256,7 +274,8 @@ bool RequestReader::read_messages() {
   while (in_.next_element()) {
     const std::size_t index = request_.messages.size();
     if (index == limits::messages_max)
-      return refuse("messages", "Expected at most " + std::to_string(limits::messages_max) + " messages",
+      return refuse("messages",
+                    "Expected at most " + std::to_string(limits::messages_max) + " messages",
                     "too_many");
     if (!read_message(index)) return false;
   }
@@ -285,10 +304,13 @@ bool RequestReader::read_role(Message& message, const std::string& path) {
         message.role = row.role;
         return true;
       }
-    return refuse(path + ".role", "Expected system, developer, user, assistant or tool, got \"" +
-                                      json::unescaped(word) + "\"", "invalid_value");
+    return refuse(path + ".role",
+                  "Expected system, developer, user, assistant or tool, got \"" +
+                      json::unescaped(word) + "\"",
+                  "invalid_value");
   }
-  return refuse(path + ".role", "Expected a role: system, developer, user, assistant or tool", "missing");
+  return refuse(path + ".role", "Expected a role: system, developer, user, assistant or tool",
+                "missing");
 }
 
 bool RequestReader::read_message(std::size_t index) {
@@ -333,7 +355,8 @@ bool RequestReader::read_message(std::size_t index) {
     return refuse(path + ".content", "Expected a string or an array of content parts", "missing");
   if (message.role == Role::tool) {
     if (result.id.empty())
-      return refuse(path + ".tool_call_id", "Expected the id of the tool call that this answers", "missing");
+      return refuse(path + ".tool_call_id", "Expected the id of the tool call that this answers",
+                    "missing");
     result.name = message.name;
     if (message.content.size() == 1 && message.content.front().raw.empty()) {
       result.text = message.content.front().text;
@@ -349,7 +372,8 @@ bool RequestReader::read_message(std::size_t index) {
 
 bool RequestReader::count_part(const std::string& path) {
   if (++parts_ <= limits::parts_max) return true;
-  return refuse(path, "Expected at most " + std::to_string(limits::parts_max) + " content parts in all",
+  return refuse(path,
+                "Expected at most " + std::to_string(limits::parts_max) + " content parts in all",
                 "too_many");
 }
 
@@ -361,7 +385,8 @@ bool RequestReader::read_content(Reader& in, Message& message, const std::string
     message.content.push_back(std::move(part));
     return count_part(path);
   }
-  if (in.peek() != Type::array) return refuse_type(in, path, "a string or an array of content parts");
+  if (in.peek() != Type::array)
+    return refuse_type(in, path, "a string or an array of content parts");
   in.enter_array();
   for (std::size_t index = 0; in.next_element(); ++index)
     if (!read_part(in, message.content, element(path, index))) return false;
@@ -379,7 +404,8 @@ bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std
   JsonText type;
   while (at.next_member())
     if (at.key() == "type") type = at.string().value_or(JsonText());
-  if (type.empty()) return refuse(path + ".type", "Expected the type of the part: text, image_url …", "missing");
+  if (type.empty())
+    return refuse(path + ".type", "Expected the type of the part: text, image_url …", "missing");
   Reader again(part.raw);
   again.enter_object();
   while (again.next_member()) {
@@ -402,7 +428,8 @@ bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std
   }
   const bool known = json::equals(type, "text") || json::equals(type, "image_url");
   if (known && part.kind == Content::Kind::other)
-    return refuse(path + "." + json::unescaped(type), "Expected the content of this part", "missing");
+    return refuse(path + "." + json::unescaped(type), "Expected the content of this part",
+                  "missing");
   parts.push_back(std::move(part));
   return true;
 }
@@ -441,12 +468,15 @@ bool RequestReader::read_image(Reader& in, Content& part, const std::string& pat
   } else {
     return refuse_type(in, path, "an object with a url");
   }
-  if (part.url.empty()) return refuse(path + ".url", "Expected a URL or a data: URL of an image", "missing");
+  if (part.url.empty())
+    return refuse(path + ".url", "Expected a URL or a data: URL of an image", "missing");
   take_data_url(part);
+  request_.has_image_urls = request_.has_image_urls || !part.url.empty();
   return true;
 }
 
-bool RequestReader::read_file(Reader& in, Content& part, std::string_view data_key, const std::string& path) {
+bool RequestReader::read_file(Reader& in, Content& part, std::string_view data_key,
+                              const std::string& path) {
   if (in.peek() != Type::object) return refuse_type(in, path, "an object");
   part.kind = data_key == "data" ? Content::Kind::audio : Content::Kind::file;
   request_.has_files = true;
@@ -507,9 +537,11 @@ bool RequestReader::read_tool_call(Reader& in, Content& call, const std::string&
       }
     }
   }
-  if (call.name.empty()) return refuse(path + ".function.name", "Expected the name of the tool", "missing");
+  if (call.name.empty())
+    return refuse(path + ".function.name", "Expected the name of the tool", "missing");
   estimate(arguments.escaped().size());
-  // A model may have written arguments that are no JSON object: they stay readable for targets that need one.
+  // A model may have written arguments that are no JSON object: they stay readable for targets that
+  // need one.
   std::string plain = arguments.empty() ? "{}" : json::unescaped(arguments);
   if (!json::valid(plain, Type::object)) {
     plain = "{\"arguments\":\"";
@@ -526,7 +558,8 @@ bool RequestReader::read_tools() {
   while (in_.next_element()) {
     const std::string path = element("tools", request_.tools.size());
     if (request_.tools.size() == limits::tools_max)
-      return refuse(path, "Expected at most " + std::to_string(limits::tools_max) + " tools", "too_many");
+      return refuse(path, "Expected at most " + std::to_string(limits::tools_max) + " tools",
+                    "too_many");
     Tool tool;
     if (!read_tool(tool, path)) return false;
     request_.tools.push_back(tool);
@@ -564,7 +597,8 @@ bool RequestReader::read_tool(Tool& tool, const std::string& path) {
   }
   if (is_function && tool.name.empty())
     return refuse(path + ".function.name", "Expected the name of the tool", "missing");
-  if (!is_function) request_.verbatim = true;  // a tool of the provider's own (custom, web search …)
+  if (!is_function)
+    request_.verbatim = true;  // a tool of the provider's own (custom, web search …)
   return in_.ok();
 }
 
@@ -578,7 +612,8 @@ bool RequestReader::read_tool_choice() {
                   : word.escaped() == "required" ? ToolChoice::Kind::required
                                                  : ToolChoice::Kind::unset;
     if (choice.kind != ToolChoice::Kind::unset) return true;
-    return refuse("tool_choice", "Expected auto, none, required or a named function", "invalid_value");
+    return refuse("tool_choice", "Expected auto, none, required or a named function",
+                  "invalid_value");
   }
   if (in_.peek() != Type::object) return refuse_type(in_, "tool_choice", "a string or an object");
   choice.raw = in_.raw();
@@ -625,9 +660,11 @@ bool RequestReader::read_response_format() {
   } else if (json::equals(type, "json_schema")) {
     format.kind = ResponseFormat::Kind::json_schema;
     if (format.schema.empty())
-      return refuse("response_format.json_schema.schema", "Expected a JSON schema object", "missing");
+      return refuse("response_format.json_schema.schema", "Expected a JSON schema object",
+                    "missing");
   } else if (in_.ok()) {
-    return refuse("response_format.type", "Expected text, json_object or json_schema", "invalid_value");
+    return refuse("response_format.type", "Expected text, json_object or json_schema",
+                  "invalid_value");
   }
   return in_.ok();
 }

@@ -1,5 +1,6 @@
 // The two directions of the core's border: what may come in (Input) and what may go out (Actions).
-// All bytes are lent for the call, both ways. docs/ARCHITECTURE.md "Host ABI" is the same contract for the host.
+// All bytes are lent for the call, both ways. docs/ARCHITECTURE.md "Host ABI" is the same contract
+// for the host.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace spillway {
 
-// A chat is one client request; an exchange is one upstream HTTP exchange. Never 0, never used twice.
+// A chat is one client request; an exchange is one upstream HTTP exchange. Never 0, never used
+// twice.
 enum class ChatId : std::int32_t { none = 0 };
 enum class ExchangeId : std::int32_t { none = 0 };
 
@@ -35,7 +37,8 @@ struct Error {
   ExchangeId exchange;
   std::string_view reason;
 };
-// The time that wake() asked for has come. `reading`: the host waits for upstream bytes, not for its client.
+// The time that wake() asked for has come. `reading`: the host waits for upstream bytes, not for
+// its client.
 struct Wake {
   ChatId chat;
   bool reading;
@@ -46,14 +49,16 @@ struct Close {
 };
 }  // namespace input
 
-using Input = std::variant<input::Response, input::Chunk, input::End, input::Error, input::Wake, input::Close>;
+using Input = std::variant<input::Response, input::Chunk, input::End, input::Error, input::Wake,
+                           input::Close>;
 
 class Actions {
  public:
   // Start an upstream exchange; `head` is JSON {method, url, headers}.
   virtual void fetch(ExchangeId exchange, std::string_view head, std::string_view body) = 0;
   virtual void cancel(ExchangeId exchange) = 0;
-  // respond(), then any number of write(), then end(): once each. `head` is a JSON object of headers.
+  // respond(), then any number of write(), then end(): once each. `head` is a JSON object of
+  // headers.
   virtual void respond(ChatId chat, int status, std::string_view head) = 0;
   virtual void write(ChatId chat, std::string_view bytes) = 0;
   // The host pipes the rest of the exchange to the client itself; chunks still come in, as copies.

@@ -6,19 +6,25 @@ namespace spillway {
 
 std::string_view name_of(Mode mode) {
   switch (mode) {
-    case Mode::splice: return "splice";
-    case Mode::relay: return "relay";
-    case Mode::translate: return "translate";
-    case Mode::whole: return "whole";
+    case Mode::splice:
+      return "splice";
+    case Mode::relay:
+      return "relay";
+    case Mode::translate:
+      return "translate";
+    case Mode::whole:
+      return "whole";
   }
   return "";
 }
 
-Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target, const ChatRequest& request) {
+Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target,
+                 const ChatRequest& request) {
   if (!request.stream) return request.verbatim ? Mode::whole : Mode::translate;
   const quirk::Set needs_repair = quirk::irregular_stream | quirk::think_tags;
   const bool same_words = provider.dialect == &client;
-  if (!same_words || ((target.quirks & needs_repair) != 0 && !request.verbatim)) return Mode::translate;
+  if (!same_words || ((target.quirks & needs_repair) != 0 && !request.verbatim))
+    return Mode::translate;
   // A usage chunk has no choices, which a client that did not ask for it does not expect.
   const bool asked_for_us =
       target.ask_usage && !request.include_usage && (target.quirks & quirk::no_stream_options) == 0;
@@ -38,7 +44,8 @@ constexpr std::array<AuthHeader, 4> kAuthHeaders{
 
 }  // namespace
 
-void write_request_head(const Provider& provider, const Target& target, const Secret* key, std::string& out) {
+void write_request_head(const Provider& provider, const Target& target, const Secret* key,
+                        std::string& out) {
   json::Writer json(out);
   json.begin_object();
   json.key("method").string("POST");
@@ -65,7 +72,7 @@ void write_request_head(const Provider& provider, const Target& target, const Se
 ResponseHead read_response_head(int status, std::string_view json) {
   struct Row {
     std::string_view name;
-    std::string_view ResponseHead::*value;
+    std::string_view ResponseHead::* value;
   };
   static constexpr std::array kRows{
       Row{"content-type", &ResponseHead::content_type},

@@ -1,4 +1,5 @@
-// One upstream exchange made for a chat: the request that starts it and what has been read of its answer.
+// One upstream exchange made for a chat: the request that starts it and what has been read of its
+// answer.
 #pragma once
 
 #include <memory>
@@ -24,40 +25,44 @@ enum class Mode : std::uint8_t {
 };
 std::string_view name_of(Mode mode);
 
-// The cheapest mode that loses nothing. `asked_usage`: usage was asked for; `include_usage`: by the client.
-Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target, const ChatRequest& request);
+// The cheapest mode that loses nothing. `asked_usage`: usage was asked for; `include_usage`: by the
+// client.
+Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target,
+                 const ChatRequest& request);
 
 struct Attempt {
   Attempt(const Provider& provider, const Target& target, std::uint64_t seed)
       : target(target), framing(provider.dialect->framing), transcript(target.quirks, seed) {}
 
   ExchangeId exchange = ExchangeId::none;
-  bool open = true;                 // the exchange has not ended
-  std::size_t candidate = 0;        // index into the chain
+  bool open = true;           // the exchange has not ended
+  std::size_t candidate = 0;  // index into the chain
   std::size_t key = 0;
   Target target;
   Mode mode = Mode::translate;
   Dropped dropped;
   Instant started;
   Instant headers_at;
-  Instant content_at;               // the last content
+  Instant content_at;  // the last content
   Instant finished_at;
   int status = 0;
   Framing framing;
   Transcript transcript;
-  bool done = false;                // the dialect's terminator came
-  bool printed = false;             // the answer has been identified to the surface
-  std::string id;                   // of the answer, as the provider named it; escaped
+  bool done = false;     // the dialect's terminator came
+  bool printed = false;  // the answer has been identified to the surface
+  std::string id;        // of the answer, as the provider named it; escaped
   std::string model;
-  std::string head;                 // response headers, kept for classify() when the exchange is refused
-  std::string body;                 // of a refusal, or of an answer that was not streamed
-  std::string held;                 // for the client, once there is content
-  std::string tail;                 // spliced: the part of an event that the client has got at the end
-  bool told = false;                // spliced: the provider's own error has reached the client
+  std::string head;   // response headers, kept for classify() when the exchange is refused
+  std::string body;   // of a refusal, or of an answer that was not streamed
+  std::string held;   // for the client, once there is content
+  std::string tail;   // spliced: the part of an event that the client has got at the end
+  bool told = false;  // spliced: the provider's own error has reached the client
 };
 
-// Writes the head of the upstream request: JSON {method, url, headers}. `key` may be null: no authorization.
-void write_request_head(const Provider& provider, const Target& target, const Secret* key, std::string& out);
+// Writes the head of the upstream request: JSON {method, url, headers}. `key` may be null: no
+// authorization.
+void write_request_head(const Provider& provider, const Target& target, const Secret* key,
+                        std::string& out);
 
 // The headers that matter, as views into `json`.
 ResponseHead read_response_head(int status, std::string_view json);

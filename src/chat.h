@@ -1,8 +1,9 @@
 // The canonical chat request: what a client asks, in one shape for all dialects.
 //
-// Everything is a view into the client's body (or into the request's own arena), so a request costs its body and a few
-// hundred bytes a message. What a client's dialect has and this shape does not stays as raw spans and passes byte for
-// byte to a target of the same dialect. A ChatRequest does not move: views point into it.
+// Everything is a view into the client's body (or into the request's own arena), so a request costs
+// its body and a few hundred bytes a message. What a client's dialect has and this shape does not
+// stays as raw spans and passes byte for byte to a target of the same dialect. A ChatRequest does
+// not move: views point into it.
 #pragma once
 
 #include <cstdint>
@@ -22,30 +23,41 @@ enum class Role : std::uint8_t { system, developer, user, assistant, tool };
 
 // One piece of a message.
 struct Content {
-  enum class Kind : std::uint8_t { text, refusal, reasoning, image, file, audio, tool_call, tool_result, other };
+  enum class Kind : std::uint8_t {
+    text,
+    refusal,
+    reasoning,
+    image,
+    file,
+    audio,
+    tool_call,
+    tool_result,
+    other
+  };
 
   Kind kind = Kind::text;
-  JsonText text;              // text, refusal, reasoning; a tool result's text
-  JsonText signature;         // reasoning, tool_call: opaque state for the engine that made it
+  JsonText text;       // text, refusal, reasoning; a tool result's text
+  JsonText signature;  // reasoning, tool_call: opaque state for the engine that made it
   // image, file: either a URL or inline data
   JsonText url;
-  JsonText media_type;        // of inline data: image/png …
+  JsonText media_type;  // of inline data: image/png …
   JsonText base64;
-  JsonText detail;            // image: low | high | auto;  file: its name
+  JsonText detail;  // image: low | high | auto;  file: its name
   // tool_call, tool_result
   JsonText id;
   JsonText name;
-  std::string_view arguments; // tool_call: one JSON object
-  std::vector<Content> parts; // tool_result whose content is a list
-  bool is_error = false;      // tool_result
-  std::string_view raw;       // the part as the client wrote it, empty when it wrote no part (plain string content)
+  std::string_view arguments;  // tool_call: one JSON object
+  std::vector<Content> parts;  // tool_result whose content is a list
+  bool is_error = false;       // tool_result
+  std::string_view
+      raw;  // the part as the client wrote it, empty when it wrote no part (plain string content)
 };
 
 struct Message {
   Role role = Role::user;
   JsonText name;
   std::vector<Content> content;
-  std::string_view raw;       // the message as the client wrote it
+  std::string_view raw;  // the message as the client wrote it
 };
 
 struct Tool {
@@ -89,9 +101,9 @@ struct ChatRequest {
   std::deque<std::string> arena;
   const Dialect* dialect = nullptr;  // whose words `raw` spans are in
 
-  std::string model;                 // as the client wrote it: an engine or a route
-  std::vector<std::string> models;   // the client's own fallback chain
-  std::string_view policy;           // the `spillway` object, empty when absent
+  std::string model;                // as the client wrote it: an engine or a route
+  std::vector<std::string> models;  // the client's own fallback chain
+  std::string_view policy;          // the `spillway` object, empty when absent
 
   std::vector<Message> messages;
   std::vector<Tool> tools;
@@ -100,26 +112,27 @@ struct ChatRequest {
   ResponseFormat response_format;
 
   std::optional<std::int64_t> output_tokens_max;
-  std::string_view temperature;      // numbers as the client wrote them, empty when absent
+  std::string_view temperature;  // numbers as the client wrote them, empty when absent
   std::string_view top_p;
   std::string_view top_k;
   std::string_view frequency_penalty;
   std::string_view presence_penalty;
   std::string_view seed;
   std::vector<JsonText> stop;
-  JsonText reasoning_effort;         // none | minimal | low | medium | high | xhigh
+  JsonText reasoning_effort;  // none | minimal | low | medium | high | xhigh
   JsonText user;
-  std::string_view stream_options;   // the whole object as the client wrote it
+  std::string_view stream_options;  // the whole object as the client wrote it
   std::vector<Extra> extras;
 
   bool stream = false;
-  bool include_usage = false;        // the client wants usage in its stream
-  // Asks for something that only a target of the same dialect can give whole (several choices, log probabilities,
-  // audio): answered verbatim or not at all.
+  bool include_usage = false;  // the client wants usage in its stream
+  // Asks for something that only a target of the same dialect can give whole (several choices, log
+  // probabilities, audio): answered verbatim or not at all.
   bool verbatim = false;
 
   bool has_images = false;
-  bool has_files = false;            // files or audio
+  bool has_image_urls = false;  // not inline: whoever answers must fetch them
+  bool has_files = false;       // files or audio
   // A conservative estimate, in tokens, of everything that goes in.
   std::int64_t input_tokens_estimate = 0;
 

@@ -1,4 +1,6 @@
-// One request being served: the state machine of router.h's picture, and the only place where its states change.
+// One request being served: the state machine of router.h's picture, and the only place where its
+// states change. chat_machine.cpp chooses engines, ends attempts and keeps deadlines;
+// chat_reading.cpp reads upstream; chat_answering.cpp speaks to the client.
 #pragma once
 
 #include <optional>
@@ -34,7 +36,7 @@ class Chat {
   struct Candidate {
     Engine engine;
     int attempts = 0;
-    bool out = false;      // not to be tried (again) for this chat
+    bool out = false;  // not to be tried (again) for this chat
   };
   struct Remembered {
     Failure failure;
@@ -67,7 +69,7 @@ class Chat {
   void flush();
 
   // ending an attempt
-  void fail(Instant now, Failure failure);
+  void fail(Instant now, const Failure& failure);
   void hang_up();
   void settle_health(Instant now, const Failure& failure);
   void record(Instant now, std::string_view outcome);
@@ -90,14 +92,14 @@ class Chat {
   Policy policy_;
   std::vector<Candidate> chain_;
   std::unique_ptr<Attempt> attempt_;
-  std::optional<Remembered> failure_;     // the most useful so far
+  std::optional<Remembered> failure_;  // the most useful so far
   Report report_;
   Instant opened_;
   Instant wait_until_;
   Instant armed_ = Instant::never();
   std::size_t waiting_candidate_ = 0;
   Millis waited_ms_ = 0;
-  Millis first_content_ms_ = 0;           // the deadline of this attempt's engine
+  Millis first_content_ms_ = 0;  // the deadline of this attempt's engine
   std::uint64_t random_state_;
 };
 

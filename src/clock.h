@@ -19,7 +19,9 @@ class Instant {
   [[nodiscard]] constexpr std::int64_t seconds() const { return ms_ / 1000; }
   friend constexpr bool operator==(Instant, Instant) = default;
   friend constexpr auto operator<=>(Instant a, Instant b) { return a.ms_ <=> b.ms_; }
-  friend constexpr Instant operator+(Instant t, Millis d) { return t.ms_ == INT64_MAX ? t : Instant(t.ms_ + d); }
+  friend constexpr Instant operator+(Instant t, Millis d) {
+    return t.ms_ == INT64_MAX ? t : Instant(t.ms_ + d);
+  }
   friend constexpr Millis operator-(Instant a, Instant b) { return a.ms_ - b.ms_; }
 
  private:

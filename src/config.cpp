@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+
 #include "config_field.h"
 #include "dialect.h"
 #include "json.h"
@@ -13,32 +14,39 @@ namespace spillway {
 
 namespace {
 
-// --- reading what a user wrote ----------------------------------------------------------------------------------
+// --- reading what a user wrote
+// ----------------------------------------------------------------------------------
 
 constexpr Word<Auth> kAuthWords[] = {{"bearer", Auth::bearer},
                                      {"x-api-key", Auth::x_api_key},
                                      {"x-goog-api-key", Auth::x_goog_api_key},
                                      {"api-key", Auth::api_key},
                                      {"none", Auth::none}};
-constexpr Word<CostBand> kCostWords[] = {
-    {"free", CostBand::free}, {"low", CostBand::low}, {"mid", CostBand::mid}, {"high", CostBand::high}};
+constexpr Word<CostBand> kCostWords[] = {{"free", CostBand::free},
+                                         {"low", CostBand::low},
+                                         {"mid", CostBand::mid},
+                                         {"high", CostBand::high}};
 constexpr Word<Latency> kLatencyWords[] = {
     {"fast", Latency::fast}, {"standard", Latency::standard}, {"reasoning", Latency::reasoning}};
-constexpr Word<OnFailure> kOnFailureWords[] = {{"stop", OnFailure::stop}, {"next", OnFailure::next}};
+constexpr Word<OnFailure> kOnFailureWords[] = {{"stop", OnFailure::stop},
+                                               {"next", OnFailure::next}};
 
 std::size_t index_of(const std::vector<Provider>& providers, std::string_view name) {
-  const auto found = std::find_if(providers.begin(), providers.end(),
-                                  [name](const Provider& provider) { return provider.name == name; });
+  const auto found =
+      std::find_if(providers.begin(), providers.end(),
+                   [name](const Provider& provider) { return provider.name == name; });
   return static_cast<std::size_t>(found - providers.begin());
 }
 
 bool read_chain(const Field& field, std::vector<std::string>& chain) {
   chain.clear();
-  const bool read = field.elements("an array of engines, each \"provider:model\"", [&chain](const Field& engine) {
-    if (chain.size() == limits::chain_max)
-      return engine.refuse("expected at most " + std::to_string(limits::chain_max) + " engines");
-    return engine.text(chain.emplace_back());
-  });
+  const bool read =
+      field.elements("an array of engines, each \"provider:model\"", [&chain](const Field& engine) {
+        if (chain.size() == limits::chain_max)
+          return engine.refuse("expected at most " + std::to_string(limits::chain_max) +
+                               " engines");
+        return engine.text(chain.emplace_back());
+      });
   return read && (!chain.empty() || field.refuse("expected at least one engine"));
 }
 
@@ -46,14 +54,18 @@ bool read_timeouts(const Field& field, Timeouts& timeouts) {
   return field.members([&timeouts](const std::string& name, const Field& member) {
     struct Row {
       std::string_view name;
-      Millis Timeouts::*value;
+      Millis Timeouts::* value;
     };
     constexpr Row rows[] = {{"headers_ms", &Timeouts::headers_ms},
                             {"first_content_ms", &Timeouts::first_content_ms},
                             {"idle_ms", &Timeouts::idle_ms},
                             {"total_ms", &Timeouts::total_ms}};
     for (const Row& row : rows)
-      if (row.name == name) return member.integer(timeouts.*row.value, 1, limits::timeout_ms_max);
+      if (row.name == name) {
+        // 0 gives the choice back to the engine's latency profile; no other deadline has one.
+        const std::int64_t min = row.value == &Timeouts::first_content_ms ? 0 : 1;
+        return member.integer(timeouts.*row.value, min, limits::timeout_ms_max);
+      }
     return member.unknown("headers_ms, first_content_ms, idle_ms, total_ms");
   });
 }
@@ -61,20 +73,43 @@ bool read_timeouts(const Field& field, Timeouts& timeouts) {
 bool read_policy_member(const std::string& name, const Field& field, Policy& policy) {
   if (name == "chain") return read_chain(field, policy.chain);
   if (name == "attempts_max") return field.integer(policy.attempts_max, 1, limits::attempts_max);
-  if (name == "attempts_per_engine") return field.integer(policy.attempts_per_engine, 1, limits::attempts_max);
-  if (name == "rate_limit_wait_ms") return field.integer(policy.rate_limit_wait_ms, 0, limits::timeout_ms_max);
+  if (name == "attempts_per_engine")
+    return field.integer(policy.attempts_per_engine, 1, limits::attempts_max);
+  if (name == "rate_limit_wait_ms")
+    return field.integer(policy.rate_limit_wait_ms, 0, limits::timeout_ms_max);
   if (name == "timeouts") return read_timeouts(field, policy.timeouts);
   if (name == "on_auth_error") return field.word(policy.on_auth_error, kOnFailureWords);
   if (name == "on_content_filter") return field.word(policy.on_content_filter, kOnFailureWords);
   if (name == "strict") return field.boolean(policy.strict);
   return field.unknown(
-      "chain, attempts_max, attempts_per_engine, rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, "
+      "chain, attempts_max, attempts_per_engine, rate_limit_wait_ms, timeouts, on_auth_error, "
+      "on_content_filter, "
       "strict");
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
-                              std::string_view::npos;
+  return !text.empty() &&
+         text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+             std::string_view::npos;
+}
+
+// Whether each { of a base URL begins a {NAME}.
+bool has_whole_names(std::string_view url) {
+  for (std::size_t open = url.find('{'); open != std::string_view::npos; open = url.find('{')) {
+    const std::size_t close = url.find('}', open);
+    if (close == std::string_view::npos || !is_name(url.substr(open + 1, close - open - 1)))
+      return false;
+    url.remove_prefix(close);
+  }
+  return true;
+}
+
+std::string lowered(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return lower;
 }
 
 using Environment = std::map<std::string, std::string, std::less<>>;
@@ -85,7 +120,7 @@ class Loader {
 
   bool merge(const Field& root);
   bool check(ConfigProblem& problem) const;
-  void find_keys(const Environment& env);
+  bool find_keys(const Environment& env, ConfigProblem& problem);
 
  private:
   bool merge_all_but_engines(const Field& root);
@@ -99,19 +134,23 @@ class Loader {
 
 bool Loader::merge(const Field& root) {
   // Engines come last: they name providers, wherever these stand.
-  return merge_all_but_engines(root) && root.members([this](const std::string& name, const Field& field) {
-    return name != "engines" ||
-           field.members([this](const std::string& key, const Field& at) { return merge_engine(key, at); });
+  return merge_all_but_engines(root) && root.members([this](const std::string& name,
+                                                            const Field& field) {
+    return name != "engines" || field.members([this](const std::string& key, const Field& at) {
+      return merge_engine(key, at);
+    });
   });
 }
 
 bool Loader::merge_all_but_engines(const Field& root) {
   return root.members([this](const std::string& name, const Field& field) {
     if (name == "providers")
-      return field.members([this](const std::string& key, const Field& at) { return merge_provider(key, at); });
+      return field.members(
+          [this](const std::string& key, const Field& at) { return merge_provider(key, at); });
     if (name == "engines") return true;
     if (name == "routes")
-      return field.members([this](const std::string& key, const Field& at) { return merge_route(key, at); });
+      return field.members(
+          [this](const std::string& key, const Field& at) { return merge_route(key, at); });
     if (name == "default_route") return field.text(config_.default_route);
     if (name == "limits") return merge_limits(field);
     if (name == "cors")
@@ -124,7 +163,8 @@ bool Loader::merge_all_but_engines(const Field& root) {
 
 bool Loader::merge_limits(const Field& field) {
   return field.members([this](const std::string& name, const Field& at) {
-    if (name == "request_bytes_max") return at.integer(config_.request_bytes_max, 1, limits::request_bytes_max);
+    if (name == "request_bytes_max")
+      return at.integer(config_.request_bytes_max, 1, limits::request_bytes_max);
     if (name == "chats_max") return at.integer(config_.chats_max, 1, limits::chats_max);
     if (name == "cooldown_ms") return at.integer(config_.cooldown_ms, 0, limits::cooldown_ms_max);
     return at.unknown("request_bytes_max, chats_max, cooldown_ms");
@@ -146,32 +186,39 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
       std::string name;
       if (!at.text(name)) return false;
       provider.dialect = registry::find_dialect(name);
-      return provider.dialect != nullptr ||
-             at.refuse_choice(registry::dialect_names());
+      return provider.dialect != nullptr || at.refuse_choice(registry::dialect_names());
     }
     if (member == "base_url") {
       if (!at.text(provider.base_url)) return false;
-      while (!provider.base_url.empty() && provider.base_url.back() == '/') provider.base_url.pop_back();
+      while (!provider.base_url.empty() && provider.base_url.back() == '/')
+        provider.base_url.pop_back();
       const std::string_view url = provider.base_url;
-      const bool absolute = starts_with(url, "http://") || starts_with(url, "https://") || starts_with(url, "{");
-      return absolute || at.refuse("expected a URL that begins with http:// or https://");
+      const bool absolute =
+          starts_with(url, "http://") || starts_with(url, "https://") || starts_with(url, "{");
+      if (!absolute) return at.refuse("expected a URL that begins with http:// or https://");
+      return has_whole_names(url) ||
+             at.refuse("expected the name of an environment variable between each { and its }");
     }
     if (member == "keys") {
       provider.key_names.clear();
-      return at.elements("an array of names of environment variables", [&provider](const Field& key) {
-        return key.text(provider.key_names.emplace_back()) &&
-               (is_name(provider.key_names.back()) || key.refuse("expected the name of an environment variable"));
-      });
+      return at.elements("an array of names of environment variables",
+                         [&provider](const Field& key) {
+                           return key.text(provider.key_names.emplace_back()) &&
+                                  (is_name(provider.key_names.back()) ||
+                                   key.refuse("expected the name of an environment variable"));
+                         });
     }
     if (member == "auth") return at.word(provider.auth, kAuthWords);
     if (member == "headers") {
       return at.members([&provider](const std::string& header, const Field& value) {
         std::string text;
         if (!value.text(text)) return false;
-        const auto same = [&header](const Header& known) { return known.name == header; };
-        provider.headers.erase(std::remove_if(provider.headers.begin(), provider.headers.end(), same),
-                               provider.headers.end());
-        provider.headers.push_back({header, std::move(text)});
+        const std::string name = lowered(header);
+        const auto same = [&name](const Header& known) { return known.name == name; };
+        provider.headers.erase(
+            std::remove_if(provider.headers.begin(), provider.headers.end(), same),
+            provider.headers.end());
+        provider.headers.push_back({name, std::move(text)});
         return true;
       });
     }
@@ -205,13 +252,15 @@ bool Loader::merge_engine(const std::string& id, const Field& field) {
     if (member == "capabilities") return at.bits(engine.capabilities, capability::kNames);
     if (member == "quirks") return at.bits(engine.quirks, quirk::kNames);
     return at.unknown(
-        "context_window, max_output, price_in, price_out, price_cache_read, price_cache_write, cost, latency, "
+        "context_window, max_output, price_in, price_out, price_cache_read, price_cache_write, "
+        "cost, latency, "
         "capabilities, quirks");
   });
 }
 
 bool Loader::merge_route(const std::string& name, const Field& field) {
-  if (!is_name(name)) return field.refuse("expected a name of letters, digits, '_', '-' and '.', without ':'");
+  if (!is_name(name))
+    return field.refuse("expected a name of letters, digits, '_', '-' and '.', without ':'");
   const auto known = std::find_if(config_.routes.begin(), config_.routes.end(),
                                   [&name](const Route& route) { return route.name == name; });
   const bool is_new = known == config_.routes.end();
@@ -222,7 +271,8 @@ bool Loader::merge_route(const std::string& name, const Field& field) {
       }))
     return false;
   return !route.policy.chain.empty() ||
-         field.missing("chain").refuse("missing; expected an array of engines, each \"provider:model\"");
+         field.missing("chain").refuse(
+             "missing; expected an array of engines, each \"provider:model\"");
 }
 
 // What can only be judged when everything is merged.
@@ -231,19 +281,23 @@ bool Loader::check(ConfigProblem& problem) const {
     for (std::size_t index = 0; index < route.policy.chain.size(); ++index)
       if (!config_.assume_engine(route.policy.chain[index])) {
         problem = {"routes." + route.name + ".chain[" + std::to_string(index) + "]",
-                   "expected \"provider:model\" with a known provider, got \"" + route.policy.chain[index] + "\""};
+                   "expected \"provider:model\" with a known provider, got \"" +
+                       route.policy.chain[index] + "\""};
         return false;
       }
   if (config_.find_route(config_.default_route) == nullptr) {
-    problem = {"default_route", "expected the name of a route, got \"" + config_.default_route + "\""};
+    problem = {"default_route",
+               "expected the name of a route, got \"" + config_.default_route + "\""};
     return false;
   }
   return true;
 }
 
-const std::string* find_text(const Environment& env, std::string_view name) {
+// A variable's text without the white space around it (a key read from a file ends in a line end);
+// empty when unset.
+std::string_view text_of(const Environment& env, std::string_view name) {
   const auto found = env.find(name);
-  return found == env.end() || found->second.empty() ? nullptr : &found->second;
+  return found == env.end() ? std::string_view() : trimmed(found->second);
 }
 
 // Fills {NAME} in a base URL from the environment; the name that is missing, or nothing.
@@ -252,29 +306,32 @@ std::string fill(std::string& url, const Environment& env) {
     const std::size_t close = url.find('}', open);
     if (close == std::string::npos) return {};
     const std::string name = url.substr(open + 1, close - open - 1);
-    const std::string* value = find_text(env, name);
-    if (value == nullptr) return name;
-    // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's: plain HTTP.
-    const bool bare = open == 0 && value->find("://") == std::string::npos;
-    url.replace(open, close - open + 1, bare ? "http://" + *value : *value);
-    open += value->size();
+    std::string value(text_of(env, name));
+    while (!value.empty() && value.back() == '/') value.pop_back();
+    if (value.empty()) return name;
+    // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's:
+    // plain HTTP.
+    if (open == 0 && value.find("://") == std::string::npos) value.insert(0, "http://");
+    url.replace(open, close - open + 1, value);
+    open += value.size();
   }
   return {};
 }
 
-void add_key(std::vector<Secret>& keys, const std::string& text) {
+void add_key(std::vector<Secret>& keys, std::string_view text) {
   for (const Secret& known : keys)
     if (known.reveal() == text) return;
-  keys.emplace_back(text);
+  keys.emplace_back(std::string(text));
 }
 
 void find_provider_keys(Provider& provider, const Environment& env) {
   for (const std::string& name : provider.key_names) {
-    if (const std::string* key = find_text(env, name)) add_key(provider.keys, *key);
+    const std::string_view first = text_of(env, name);
+    if (!first.empty()) add_key(provider.keys, first);
     for (int number = 2; number <= limits::keys_per_provider_max; ++number) {
-      const std::string* key = find_text(env, name + "_" + std::to_string(number));
-      if (key == nullptr) break;
-      add_key(provider.keys, *key);
+      const std::string_view key = text_of(env, name + "_" + std::to_string(number));
+      if (key.empty()) break;
+      add_key(provider.keys, key);
     }
   }
   provider.missing = fill(provider.base_url, env);
@@ -282,21 +339,30 @@ void find_provider_keys(Provider& provider, const Environment& env) {
     provider.missing = provider.key_names.front();
 }
 
-void Loader::find_keys(const Environment& env) {
+bool is_digest(std::string_view text) {
+  constexpr std::size_t hex_digits = 64;
+  return text.size() == hex_digits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// False when a client key is no key. An empty digest above all: it would let in whoever has no
+// digest either.
+bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
   for (Provider& provider : config_.providers) find_provider_keys(provider, env);
-  if (const std::string* keys = find_text(env, "SPILLWAY_KEYS"))
-    split(*keys, ',', [this](std::string_view key) {
-      key = trimmed(key);
-      constexpr std::string_view hashed = "sha256:";
-      if (starts_with(key, hashed)) {
-        std::string digest(key.substr(hashed.size()));
-        std::transform(digest.begin(), digest.end(), digest.begin(),
-                       [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c | 0x20) : c; });
-        config_.client_key_digests.push_back(std::move(digest));
-      } else if (!key.empty()) {
-        config_.client_keys.emplace_back(std::string(key));
-      }
-    });
+  bool good = true;
+  split(text_of(env, "SPILLWAY_KEYS"), ',', [this, &good](std::string_view key) {
+    key = trimmed(key);
+    constexpr std::string_view hashed = "sha256:";
+    if (starts_with(key, hashed)) {
+      config_.client_key_digests.push_back(lowered(key.substr(hashed.size())));
+      good = good && is_digest(config_.client_key_digests.back());
+    } else if (!key.empty()) {
+      config_.client_keys.emplace_back(std::string(key));
+    }
+  });
+  // Not with the key itself: problems are logged.
+  if (!good) problem = {"env.SPILLWAY_KEYS", "expected 64 hexadecimal digits after each sha256:"};
+  return good;
 }
 
 // Broken JSON is told with its place.
@@ -304,7 +370,8 @@ bool check_json(std::string_view text, std::string_view path, ConfigProblem& pro
   json::Reader in(text);
   in.skip();
   if (in.finish()) return true;
-  problem = {std::string(path), "expected JSON: " + std::string(in.problem()) + " at byte " + std::to_string(in.offset())};
+  problem = {std::string(path), "expected JSON: " + std::string(in.problem()) + " at byte " +
+                                    std::to_string(in.offset())};
   return false;
 }
 
@@ -320,20 +387,26 @@ std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem
 
   Loader loader(*config);
   Environment env;
-  const auto merge = [&loader, &problem](const Field& entry) {
+  std::size_t bytes = 0;
+  const auto merge = [&loader, &problem, &bytes](const Field& entry) {
     std::string text;
     if (!entry.text(text)) return false;
+    bytes += text.size();
+    if (bytes > limits::config_bytes_max)
+      return entry.refuse("expected at most " + std::to_string(limits::config_bytes_max) +
+                          " bytes of config");
     if (trimmed(text).empty()) return true;
     return check_json(text, "", problem) && loader.merge(Field(text, "", problem));
   };
-  const bool merged = Field(input, "", problem).members([&](const std::string& name, const Field& field) {
-    if (name == "config") return field.elements("an array of texts", merge);
-    if (name == "env")
-      return field.members([&env](const std::string& key, const Field& value) { return value.text(env[key]); });
-    return field.unknown("config, env");
-  });
-  if (!merged || !loader.check(problem)) return nullptr;
-  loader.find_keys(env);
+  const bool merged =
+      Field(input, "", problem).members([&](const std::string& name, const Field& field) {
+        if (name == "config") return field.elements("an array of texts", merge);
+        if (name == "env")
+          return field.members(
+              [&env](const std::string& key, const Field& value) { return value.text(env[key]); });
+        return field.unknown("config, env");
+      });
+  if (!merged || !loader.check(problem) || !loader.find_keys(env, problem)) return nullptr;
   return config;
 }
 
@@ -343,12 +416,14 @@ const Provider* Config::find_provider(std::string_view name) const {
 }
 
 const Engine* Config::find_engine(std::string_view id) const {
-  const auto found = std::find_if(engines.begin(), engines.end(), [id](const Engine& engine) { return engine.id == id; });
+  const auto found = std::find_if(engines.begin(), engines.end(),
+                                  [id](const Engine& engine) { return engine.id == id; });
   return found == engines.end() ? nullptr : &*found;
 }
 
 const Route* Config::find_route(std::string_view name) const {
-  const auto found = std::find_if(routes.begin(), routes.end(), [name](const Route& route) { return route.name == name; });
+  const auto found = std::find_if(routes.begin(), routes.end(),
+                                  [name](const Route& route) { return route.name == name; });
   return found == routes.end() ? nullptr : &*found;
 }
 
@@ -365,22 +440,26 @@ std::optional<Engine> Config::assume_engine(std::string_view id) const {
 
 void Config::redact(std::string& text) const {
   constexpr std::size_t key_bytes_min = 6;  // shorter ones would eat ordinary words
-  const auto replace = [&text](const Secret& secret) {
+  constexpr std::string_view mark = "[redacted]";
+  const auto replace = [&text, mark](const Secret& secret) {
     const std::string_view key = secret.reveal();
     if (key.size() < key_bytes_min) return;
-    for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at))
-      text.replace(at, key.size(), "[redacted]");
+    for (std::size_t at = text.find(key); at != std::string::npos;
+         at = text.find(key, at + mark.size()))
+      text.replace(at, key.size(), mark);
   };
   for (const Provider& provider : providers)
     for (const Secret& key : provider.keys) replace(key);
   for (const Secret& key : client_keys) replace(key);
 }
 
-bool read_policy(std::string_view json, std::string_view path, Policy& policy, ConfigProblem& problem) {
+bool read_policy(std::string_view json, std::string_view path, Policy& policy,
+                 ConfigProblem& problem) {
   return check_json(json, path, problem) &&
-         Field(json, std::string(path), problem).members([&policy](const std::string& name, const Field& field) {
-           return read_policy_member(name, field, policy);
-         });
+         Field(json, std::string(path), problem)
+             .members([&policy](const std::string& name, const Field& field) {
+               return read_policy_member(name, field, policy);
+             });
 }
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) {

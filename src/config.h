@@ -1,10 +1,11 @@
 // The configuration: providers, engines, routes and limits, as immutable data after load().
 //
-// Built in is adapters/registry.json, compiled to constant rows, so that start-up parses none of it. What a user
-// gives (SPILLWAY_CONFIG, spillway.config.json) merges over it, member by member.
+// Built in is adapters/registry.json, compiled to constant rows, so that start-up parses none of
+// it. What a user gives (SPILLWAY_CONFIG, spillway.config.json) merges over it, member by member.
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -44,17 +45,16 @@ struct Name {
   std::string_view name;
   Set bit;
 };
-inline constexpr std::array kNames{Name{"vision", vision},           Name{"tools", tools},
-                                   Name{"json_mode", json_mode},     Name{"json_schema", json_schema},
-                                   Name{"reasoning", reasoning},     Name{"prefill", prefill}};
+inline constexpr std::array kNames{Name{"vision", vision},       Name{"tools", tools},
+                                   Name{"json_mode", json_mode}, Name{"json_schema", json_schema},
+                                   Name{"reasoning", reasoning}, Name{"prefill", prefill}};
 }  // namespace capability
 
-// Money per token, in 10^-12 USD: a price of 0.59 USD per million tokens is 590,000. Unknown is negative.
+// Money per token, in 10^-12 USD: a price of 0.59 USD per million tokens is 590,000. Unknown is
+// negative.
 struct Price {
   std::int64_t picodollars = -1;
-  static constexpr Price usd_per_million(double usd) {
-    return {usd < 0 ? -1 : static_cast<std::int64_t>(usd * 1e6 + 0.5)};
-  }
+  static Price usd_per_million(double usd) { return {usd < 0 ? -1 : std::llround(usd * 1e6)}; }
   [[nodiscard]] constexpr bool known() const { return picodollars >= 0; }
 };
 
@@ -64,10 +64,10 @@ struct Header {
 };
 
 struct Provider {
-  std::string name;                // groq
-  std::string title;               // Groq
+  std::string name;   // groq
+  std::string title;  // Groq
   const Dialect* dialect = nullptr;
-  std::string base_url;            // no slash at its end
+  std::string base_url;  // no slash at its end
   Auth auth = Auth::bearer;
   std::vector<std::string> key_names;
   std::vector<Header> headers;
@@ -75,15 +75,16 @@ struct Provider {
   bool simulated = false;
   // Found in the environment
   std::vector<Secret> keys;
-  std::string missing;             // what the environment lacks: the provider is skipped; empty when it can serve
+  std::string
+      missing;  // what the environment lacks: the provider is skipped; empty when it can serve
 
   [[nodiscard]] bool ready() const { return missing.empty(); }
 };
 
 struct Engine {
-  std::string id;                  // groq:llama-3.3-70b-versatile
-  std::size_t provider = 0;        // index into Config::providers
-  std::int64_t context_window = 0; // tokens; 0 unknown
+  std::string id;                   // groq:llama-3.3-70b-versatile
+  std::size_t provider = 0;         // index into Config::providers
+  std::int64_t context_window = 0;  // tokens; 0 unknown
   std::int64_t output_tokens_max = 0;
   Price price_in, price_out, price_cache_read, price_cache_write;
   CostBand cost = CostBand::mid;
@@ -91,16 +92,19 @@ struct Engine {
   capability::Set capabilities = capability::assumed;
   quirk::Set quirks = 0;
 
-  [[nodiscard]] std::string_view model() const { return std::string_view(id).substr(id.find(':') + 1); }
+  [[nodiscard]] std::string_view model() const {
+    return std::string_view(id).substr(id.find(':') + 1);
+  }
 };
 
 enum class OnFailure : std::uint8_t { stop, next };
 
 struct Timeouts {
-  Millis headers_ms = 10'000;      // request sent → response headers
-  Millis first_content_ms = 0;     // response headers → first content; 0: by the engine's latency profile
-  Millis idle_ms = 15'000;         // between content
-  Millis total_ms = 600'000;       // the whole chat
+  Millis headers_ms = 10'000;  // request sent → response headers
+  // response headers → first content; 0: by the engine's latency profile
+  Millis first_content_ms = 0;
+  Millis idle_ms = 15'000;    // between content
+  Millis total_ms = 600'000;  // the whole chat
 };
 
 // How one chat is routed. A route has one; a request's `spillway` object changes members of it.
@@ -108,11 +112,11 @@ struct Policy {
   std::vector<std::string> chain;  // engine ids, in order of preference
   int attempts_max = 4;            // upstream requests before the first content
   int attempts_per_engine = 1;
-  Millis rate_limit_wait_ms = 0;   // at most this long for the same engine when it is rate limited
+  Millis rate_limit_wait_ms = 0;  // at most this long for the same engine when it is rate limited
   Timeouts timeouts;
   OnFailure on_auth_error = OnFailure::stop;
   OnFailure on_content_filter = OnFailure::stop;
-  bool strict = false;             // an engine that would drop a field of the request is skipped
+  bool strict = false;  // an engine that would drop a field of the request is skipped
 };
 
 struct Route {
@@ -128,7 +132,8 @@ struct ConfigProblem {
 
 class Config {
  public:
-  // Reads configure()'s input: {"config": [text …], "env": {name: text}}. nullptr when refused: `problem` says why.
+  // Reads configure()'s input: {"config": [text …], "env": {name: text}}. nullptr when refused:
+  // `problem` says why.
   static std::unique_ptr<const Config> load(std::string_view input, ConfigProblem& problem);
 
   [[nodiscard]] const Provider* find_provider(std::string_view name) const;
@@ -136,7 +141,9 @@ class Config {
   [[nodiscard]] const Route* find_route(std::string_view name) const;
   // An engine that the registry does not know at a provider that it does, with assumed metadata.
   [[nodiscard]] std::optional<Engine> assume_engine(std::string_view id) const;
-  [[nodiscard]] const Provider& provider_of(const Engine& engine) const { return providers[engine.provider]; }
+  [[nodiscard]] const Provider& provider_of(const Engine& engine) const {
+    return providers[engine.provider];
+  }
   // Replaces every key that appears in `text`.
   void redact(std::string& text) const;
 
@@ -144,7 +151,7 @@ class Config {
   std::vector<Engine> engines;
   std::vector<Route> routes;
   std::string default_route;
-  std::string cors_origin = "*";   // empty: no CORS headers
+  std::string cors_origin = "*";  // empty: no CORS headers
   std::size_t request_bytes_max = limits::request_bytes_max;
   std::size_t chats_max = limits::chats_max;
   Millis cooldown_ms = limits::cooldown_ms;
@@ -154,6 +161,7 @@ class Config {
 };
 
 // Changes `policy` by the members of a `spillway` object (the same names as a route in the config).
-bool read_policy(std::string_view json, std::string_view path, Policy& policy, ConfigProblem& problem);
+bool read_policy(std::string_view json, std::string_view path, Policy& policy,
+                 ConfigProblem& problem);
 
 }  // namespace spillway

@@ -1,5 +1,5 @@
-// One value of a config and where it stands. Reading a value that is not as expected fills the problem: the first one stays, with the
-// path of the field and what was expected there.
+// One value of a config and where it stands. Reading a value that is not as expected fills the
+// problem: the first one stays, with the path of the field and what was expected there.
 #pragma once
 
 #include <cstdint>
@@ -81,7 +81,8 @@ class Field {
     const auto usd = json::Reader(value_).number();
     constexpr double usd_max = 1e6;
     if (!usd || *usd < 0 || *usd > usd_max)
-      return refuse("expected USD per million tokens, a number of 0 or more, got " + std::string(value_));
+      return refuse("expected USD per million tokens, a number of 0 or more, got " +
+                    std::string(value_));
     out = Price::usd_per_million(*usd);
     return true;
   }
@@ -132,8 +133,8 @@ class Field {
 
  private:
   bool out_of_range(std::int64_t min, std::int64_t max) const {
-    return refuse("expected a whole number from " + std::to_string(min) + " to " + std::to_string(max) + ", got " +
-                  std::string(value_));
+    return refuse("expected a whole number from " + std::to_string(min) + " to " +
+                  std::to_string(max) + ", got " + std::string(value_));
   }
 
   std::string_view value_;

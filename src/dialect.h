@@ -1,10 +1,12 @@
-// The interface of a wire format. One file in adapters/ defines one constant of this type; it is pure functions, no
-// state: what must be remembered across frames lives in Transcript.
+// The interface of a wire format. One file in adapters/ defines one constant of this type; it is
+// pure functions, no state: what must be remembered across frames lives in Transcript.
 //
 //   to talk to a provider:  encode_request, request_path, decode_frame, decode_body
-//   to serve a client:      decode_request, begin/part/finish…   (null where a dialect is only spoken upstream)
+//   to serve a client:      decode_request, begin/part/finish…   (null where a dialect is only
+//   spoken upstream)
 //
-// Nothing is dropped silently: what a target cannot take is named in `Dropped` and told to the client in a header.
+// Nothing is dropped silently: what a target cannot take is named in `Dropped` and told to the
+// client in a header.
 #pragma once
 
 #include <string>
@@ -22,12 +24,12 @@ namespace spillway {
 
 // Where a request is going, as far as its bytes depend on it.
 struct Target {
-  std::string_view model;             // the provider's own name of it
-  quirk::Set quirks = 0;              // of the provider and the engine together
-  std::int64_t output_tokens_max = 0; // of the engine; 0 unknown
+  std::string_view model;              // the provider's own name of it
+  quirk::Set quirks = 0;               // of the provider and the engine together
+  std::int64_t output_tokens_max = 0;  // of the engine; 0 unknown
   bool stream = true;
-  bool ask_usage = true;              // usage is wanted in the stream
-  bool reasons = true;                // the engine takes a reasoning effort
+  bool ask_usage = true;  // usage is wanted in the stream
+  bool reasons = true;    // the engine takes a reasoning effort
 };
 
 // Names of request fields that the target could not take.
@@ -35,23 +37,23 @@ using Dropped = std::vector<std::string_view>;
 
 // A request that is the client's own mistake.
 struct BadRequest {
-  std::string param;      // path of the field: messages[2].content[0].image_url
-  std::string message;    // what was expected there
+  std::string param;    // path of the field: messages[2].content[0].image_url
+  std::string message;  // what was expected there
   std::string_view code = "invalid_request";
 };
 
 struct ClientError {
   int status = 500;
-  std::string_view type;   // OpenAI's: invalid_request_error, authentication_error, …
-  std::string_view code;   // stable
+  std::string_view type;  // OpenAI's: invalid_request_error, authentication_error, …
+  std::string_view code;  // stable
   std::string message;
-  std::string param;       // empty: null
+  std::string param;  // empty: null
 };
 
 // What every piece of one answer has in common.
 struct Envelope {
-  std::string id;            // escaped
-  std::string model;         // escaped
+  std::string id;     // escaped
+  std::string model;  // escaped
   std::int64_t created_s = 0;
   bool include_usage = false;
 };
@@ -81,7 +83,7 @@ struct Dialect {
   void (*encode_error)(const ClientError&, std::string& out) = nullptr;
   void (*encode_stream_error)(const ClientError&, std::string& out) = nullptr;
   // What ends a stream ("data: [DONE]\n\n").
-  std::string_view terminator;
+  std::string_view terminator = {};
 };
 
 }  // namespace spillway

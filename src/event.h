@@ -1,5 +1,6 @@
-// What a provider says while it answers, in one vocabulary: raw deltas as a Dialect read them out of one frame.
-// Views hold as long as the frame they were read from. Transcript turns these into well-formed parts.
+// What a provider says while it answers, in one vocabulary: raw deltas as a Dialect read them out
+// of one frame. Views hold as long as the frame they were read from. Transcript turns these into
+// well-formed parts.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +13,14 @@
 
 namespace spillway {
 
-// Why generation stopped, in OpenAI's words (`finish_reason`); OpenTelemetry: gen_ai.response.finish_reasons.
+// Why generation stopped, in OpenAI's words (`finish_reason`); OpenTelemetry:
+// gen_ai.response.finish_reasons.
 enum class FinishReason : std::uint8_t { stop, length, tool_calls, content_filter, other };
 std::string_view name_of(FinishReason reason);
 
 // Tokens. `input` counts every prompt token, cached ones included; `output` counts reasoning too.
-// A part that the provider did not report is -1. OpenTelemetry: gen_ai.usage.input_tokens, .output_tokens.
+// A part that the provider did not report is -1. OpenTelemetry: gen_ai.usage.input_tokens,
+// .output_tokens.
 struct Usage {
   std::int64_t input = -1;
   std::int64_t output = -1;
@@ -26,7 +29,8 @@ struct Usage {
   std::int64_t reasoning = -1;
 };
 
-// The provider's own name for one of several tool calls in flight; `kLatestCall` when it gives none.
+// The provider's own name for one of several tool calls in flight; `kLatestCall` when it gives
+// none.
 using CallKey = std::int32_t;
 inline constexpr CallKey kLatestCall = -1;
 
@@ -37,7 +41,8 @@ struct Started {
 struct Text {
   JsonText text;
 };
-// `signature` is opaque state to be sent back to the same engine (Anthropic signature, Gemini thoughtSignature).
+// `signature` is opaque state to be sent back to the same engine (Anthropic signature, Gemini
+// thoughtSignature).
 struct Reasoning {
   JsonText text;
   JsonText signature;
@@ -68,7 +73,8 @@ struct Finished {
   FinishReason reason = FinishReason::other;
   JsonText raw;  // the provider's own word
 };
-// An error inside a 200. `body` is the JSON that tells it, in any of the shapes that classify() reads.
+// An error inside a 200. `body` is the JSON that tells it, in any of the shapes that classify()
+// reads.
 struct Failed {
   std::string_view body;
 };
@@ -79,8 +85,8 @@ struct Garbled {
   const char* problem;
 };
 
-using Event = std::variant<Started, Text, Reasoning, ToolCall, ToolArguments, ToolInput, Refusal, Counted,
-                           Finished, Failed, Done, Garbled>;
+using Event = std::variant<Started, Text, Reasoning, ToolCall, ToolArguments, ToolInput, Refusal,
+                           Counted, Finished, Failed, Done, Garbled>;
 // Reused from frame to frame, so that a token allocates nothing.
 using Events = std::vector<Event>;
 

@@ -33,33 +33,33 @@ std::string_view name_of(FailureKind kind);
 
 struct Failure {
   FailureKind kind = FailureKind::server;
-  int status = 0;               // HTTP status of the provider, 0 when there was none
-  std::string reason;           // the provider's own words: one line of UTF-8, never empty,
-                                // at most limits::reason_bytes_max
-  std::string code;             // the provider's own code, when it gave one
-  std::string param;            // the field that a bad request named, when it did
-  Millis retry_after_ms{-1};    // how long the provider asked to wait, -1 when it did not say
+  int status = 0;             // HTTP status of the provider, 0 when there was none
+  std::string reason;         // the provider's own words: one line of UTF-8, never empty,
+                              // at most limits::reason_bytes_max
+  std::string code;           // the provider's own code, when it gave one
+  std::string param;          // the field that a bad request named, when it did
+  Millis retry_after_ms{-1};  // how long the provider asked to wait, -1 when it did not say
 };
 
 // The headers of a response that classify() looks at. Views into the host's lent bytes.
 struct ResponseHead {
   int status = 0;
   std::string_view content_type;
-  std::string_view retry_after;        // seconds, or an HTTP date (RFC 9110 section 10.2.3)
-  std::string_view retry_after_ms;     // milliseconds
+  std::string_view retry_after;     // seconds, or an HTTP date (RFC 9110 section 10.2.3)
+  std::string_view retry_after_ms;  // milliseconds
   // x-ratelimit-reset-requests, anthropic-ratelimit-requests-reset …: "6ms", "8.64s", "1m2s",
   // seconds, RFC 3339, or an epoch in seconds or milliseconds. Looked at only when nothing better
   // says how long to wait: they tell when a limit is whole again, not when it has room again.
   std::string_view reset_requests;
   std::string_view reset_tokens;
-  std::string_view error_type;         // x-amzn-errortype
-  std::string_view reset;              // x-ratelimit-reset, ratelimit-reset
+  std::string_view error_type;  // x-amzn-errortype
+  std::string_view reset;       // x-ratelimit-reset, ratelimit-reset
 };
 
 // Reads an error response (or an error inside a 200, status 200) of any provider. Status alone does
 // not decide: the codes, types and phrases of the body do, by one table; status decides what the
-// table does not know. `now` turns absolute times into waits. A wait is given only for kinds that pass
-// by themselves: rate_limited, overloaded, server, timeout, network.
+// table does not know. `now` turns absolute times into waits. A wait is given only for kinds that
+// pass by themselves: rate_limited, overloaded, server, timeout, network.
 // Sources: recorded errors and the providers' error pages; failure_table.h says where each row was
 // seen.
 Failure classify(Instant now, const ResponseHead& head, std::string_view body);

@@ -44,7 +44,7 @@ void Framing::feed(std::string_view bytes) {
 
 void Framing::end() {
   ended_ = true;
-  if (!kept_.empty()) input_ = kept_;
+  if (!overflowed_ && !kept_.empty()) input_ = kept_;
 }
 
 // The next whole line without its end; at the end of the stream also an unfinished one.
@@ -123,8 +123,7 @@ std::optional<Frame> Framing::dispatch() {
 
 std::optional<Frame> Framing::overflow() {
   overflowed_ = true;
-  kept_.clear();
-  input_ = {};
+  keep_rest();  // unfinished() tells what of it has come
   return std::nullopt;
 }
 
@@ -154,7 +153,8 @@ std::optional<Frame> Framing::next() {
       if (frame_is_empty()) frame_ = line_;
     }
   }
-  if (ended_) return dispatch();
+  if (ended_)
+    if (auto frame = dispatch()) return frame;
   if (input_.size() - frame_ > limits::frame_bytes_max) return overflow();
   keep_rest();
   return std::nullopt;

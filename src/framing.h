@@ -3,17 +3,17 @@
 //   framing.feed(bytes);
 //   while (auto frame = framing.next()) use(frame->data);
 //   ...
-//   framing.end();                       // the stream is over: a last frame without its terminator counts
+//   framing.end();   // the stream is over: a last frame without its terminator counts
 //   while (auto frame = framing.next()) use(frame->data);
 //
 // Rules
 // * Chunk borders do not matter: a frame may span many chunks and a chunk may hold many frames.
-// * Bytes are lent by feed() until next() has answered nullopt, which it must before the next feed().
-//   Only an unfinished frame is copied, and the scan resumes where it stopped, so the cost is linear
-//   however finely a frame is cut.
+// * Bytes are lent by feed() until next() has answered nullopt, which must come before the next
+//   feed(). Only an unfinished frame is copied, and the scan resumes where it stopped, so the cost
+//   is linear however finely a frame is cut.
 // * A Frame's views hold until the following call of feed(), next() or end().
-// * LF, CRLF and a lone CR end lines; a leading BOM is dropped; comments, `id` and `retry` are skipped; events without
-//   data are skipped; several `data` lines are joined by LF.
+// * LF, CRLF and a lone CR end lines; a leading BOM is dropped; comments, `id` and `retry` are
+//   skipped; events without data are skipped; several `data` lines are joined by LF.
 // * A frame of more than limits::frame_bytes_max bytes (its fields and line ends, without the blank
 //   line that ends it) sets overflowed(); nothing comes after it.
 #pragma once
@@ -40,8 +40,9 @@ class Framing {
   void end();
   std::optional<Frame> next();
   [[nodiscard]] bool overflowed() const { return overflowed_; }
-  // The bytes of the frame that has begun and not ended, after next() answered nullopt.
-  [[nodiscard]] std::string_view unfinished() const { return std::string_view(kept_).substr(frame_); }
+  // The bytes of the frame that has begun and not ended, after next() answered nullopt. Lines that
+  // no frame is made of are left out once they have ended.
+  [[nodiscard]] std::string_view unfinished() const { return kept_; }
   // Bytes copied and kept between chunks.
   [[nodiscard]] std::size_t held() const { return kept_.capacity() + joined_.capacity(); }
 
@@ -50,7 +51,9 @@ class Framing {
     std::size_t begin = 0;
     std::size_t size = 0;
   };
-  [[nodiscard]] std::string_view at(Span span) const { return input_.substr(span.begin, span.size); }
+  [[nodiscard]] std::string_view at(Span span) const {
+    return input_.substr(span.begin, span.size);
+  }
   [[nodiscard]] bool take_line(Span& line);
   void keep_rest();
   void read_field(Span line);
@@ -61,17 +64,17 @@ class Framing {
   std::optional<Frame> overflow();
 
   FrameKind kind_;
-  std::string_view input_;    // what is being read: the lent chunk, or kept_; empty between chunks
-  std::string kept_;          // the unfinished frame, once a chunk has ended inside it
-  std::string joined_;        // data of an event with several data lines
-  std::size_t frame_ = 0;     // where the current frame began
-  std::size_t line_ = 0;      // where the current line began
-  std::size_t scanned_ = 0;   // no line end before here
+  std::string_view input_;   // being read: the lent chunk, or kept_; empty between chunks
+  std::string kept_;         // the unfinished frame, once a chunk has ended inside it
+  std::string joined_;       // data of an event with several data lines
+  std::size_t frame_ = 0;    // where the current frame began
+  std::size_t line_ = 0;     // where the current line began
+  std::size_t scanned_ = 0;  // no line end before here
   Span event_;
   Span data_;
   unsigned data_lines_ = 0;
-  bool at_start_ = true;      // nothing consumed yet: a BOM may come
-  bool after_cr_ = false;     // the last line ended in CR: an LF right here belongs to it
+  bool at_start_ = true;   // nothing consumed yet: a BOM may come
+  bool after_cr_ = false;  // the last line ended in CR: an LF right here belongs to it
   bool ended_ = false;
   bool overflowed_ = false;
 };

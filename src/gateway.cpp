@@ -16,11 +16,11 @@ struct Gateway::Call {
   CommonHeaders headers;
   std::string method;
   std::string path;
-  std::string key;              // what the client showed
-  std::string key_sha256;       // its digest in hex, when the host was asked for one
+  std::string key;         // what the client showed
+  std::string key_sha256;  // its digest in hex, when the host was asked for one
   std::string requested_headers;
-  bool local = false;           // from this machine, under a development server
-  bool trusted = false;         // embedded: the caller is the program itself
+  bool local = false;    // from this machine, under a development server
+  bool trusted = false;  // embedded: the caller is the program itself
 
   void read(std::string_view head);
   void read_headers(json::Reader& in);
@@ -28,9 +28,7 @@ struct Gateway::Call {
 
 namespace {
 
-std::string text_of(json::Reader& in) {
-  return json::unescaped(in.string().value_or(JsonText()));
-}
+std::string text_of(json::Reader& in) { return json::unescaped(in.string().value_or(JsonText())); }
 
 // "https://host:port/path?query" → "/path"
 std::string path_of(std::string_view url) {
@@ -62,7 +60,8 @@ std::string hex_id(std::uint64_t seed) {
 }
 
 constexpr std::string_view kExposed =
-    "x-request-id, x-spillway-engine, x-spillway-attempts, x-spillway-dropped, server-timing, retry-after";
+    "x-request-id, x-spillway-engine, x-spillway-attempts, x-spillway-dropped, server-timing, "
+    "retry-after";
 constexpr std::string_view kChatPath = "/v1/chat/completions";
 constexpr std::string_view kModelsPath = "/v1/models";
 constexpr std::string_view kHealthPath = "/health";
@@ -113,7 +112,8 @@ void write_route(const Route& route, json::Writer& out) {
   out.end_object();
 }
 
-ClientError mistake(int status, std::string_view code, std::string message, std::string param = {}) {
+ClientError mistake(int status, std::string_view code, std::string message,
+                    std::string param = {}) {
   return {status, "invalid_request_error", code, std::move(message), std::move(param)};
 }
 
@@ -127,7 +127,8 @@ void Gateway::Call::read_headers(json::Reader& in) {
       const std::string value = text_of(in);
       const std::string_view token = value;
       constexpr std::string_view scheme = "bearer ";
-      const bool bearer = token.size() > scheme.size() && (token[0] | 0x20) == 'b' && token[6] == ' ';
+      const bool bearer =
+          token.size() > scheme.size() && (token[0] | 0x20) == 'b' && token[6] == ' ';
       if (bearer) key = trimmed(token.substr(scheme.size()));
     } else if (name == "x-api-key" || name == "api-key") {
       if (key.empty()) key = text_of(in);
@@ -161,7 +162,8 @@ void Gateway::Call::read(std::string_view head) {
 Gateway::Gateway(std::unique_ptr<const Config> config, Actions& actions)
     : config_(std::move(config)), actions_(actions), router_(*config_, actions) {}
 
-void Gateway::answer(const Call& call, int status, std::string_view body, std::string_view more_headers) {
+void Gateway::answer(const Call& call, int status, std::string_view body,
+                     std::string_view more_headers) {
   std::string head = call.headers;
   append_member(head, "content-type", "application/json");
   append_member(head, "cache-control", "no-store");
@@ -183,8 +185,9 @@ void Gateway::refuse(const Call& call, const ClientError& error, std::string_vie
 void Gateway::answer_preflight(const Call& call) {
   std::string more;
   append_member(more, "access-control-allow-methods", "GET, POST, OPTIONS");
-  append_member(more, "access-control-allow-headers",
-                call.requested_headers.empty() ? "authorization, content-type" : call.requested_headers);
+  append_member(
+      more, "access-control-allow-headers",
+      call.requested_headers.empty() ? "authorization, content-type" : call.requested_headers);
   append_member(more, "access-control-max-age", "86400");
   answer(call, 204, {}, more);
 }
@@ -211,6 +214,7 @@ ChatId Gateway::open(Instant now, std::uint64_t seed, HttpRequest request) {
   if (!config_->cors_origin.empty()) {
     append_member(call.headers, "access-control-allow-origin", config_->cors_origin);
     append_member(call.headers, "access-control-expose-headers", kExposed);
+    if (config_->cors_origin != "*") append_member(call.headers, "vary", "origin");
   }
 
   if (call.method == "OPTIONS") {
@@ -220,21 +224,26 @@ ChatId Gateway::open(Instant now, std::uint64_t seed, HttpRequest request) {
   const bool is_model = starts_with(call.path, std::string(kModelsPath) + "/");
   const bool is_get = call.path == kHealthPath || call.path == kModelsPath || is_model;
   if (!is_get && call.path != kChatPath) {
-    refuse(call, mistake(404, "not_found", "There is nothing at " + call.path +
-                                               ". Known: POST /v1/chat/completions, GET /v1/models, GET /health"));
+    refuse(call, mistake(404, "not_found",
+                         "There is nothing at " + call.path +
+                             ". Known: POST /v1/chat/completions, GET /v1/models, GET /health"));
   } else if (call.method != (is_get ? "GET" : "POST")) {
     std::string allow;
     append_member(allow, "allow", is_get ? "GET, OPTIONS" : "POST, OPTIONS");
-    refuse(call, mistake(405, "method_not_allowed",
-                         "Expected " + std::string(is_get ? "GET" : "POST") + " " + call.path), allow);
+    refuse(call,
+           mistake(405, "method_not_allowed",
+                   "Expected " + std::string(is_get ? "GET" : "POST") + " " + call.path),
+           allow);
   } else if (call.path == kHealthPath) {
     answer_health(now, call);
   } else if (!allowed(call)) {
     const bool unset = config_->client_keys.empty() && config_->client_key_digests.empty();
     refuse(call, {401, "authentication_error", "invalid_api_key",
-                  unset ? "This Spillway serves no one but its own machine yet: set SPILLWAY_KEYS to the client keys "
+                  unset ? "This Spillway serves no one but its own machine yet: set SPILLWAY_KEYS "
+                          "to the client keys "
                           "it shall accept (comma-separated, plain or sha256:<hex>)"
-                        : "Expected a client key of this Spillway: authorization: Bearer <key>", ""});
+                        : "Expected a client key of this Spillway: authorization: Bearer <key>",
+                  ""});
   } else if (call.path == kModelsPath) {
     answer_models(call);
   } else if (is_model) {
@@ -248,16 +257,20 @@ ChatId Gateway::open(Instant now, std::uint64_t seed, HttpRequest request) {
 void Gateway::open_chat(Instant now, Call& call, HttpRequest& request) {
   if (request.body_too_large || request.body.size() > config_->request_bytes_max)
     return refuse(call, mistake(413, "request_too_large",
-                                "Expected a body of at most " + std::to_string(config_->request_bytes_max) + " bytes"));
+                                "Expected a body of at most " +
+                                    std::to_string(config_->request_bytes_max) + " bytes"));
   if (router_.chats() >= config_->chats_max)
-    return refuse(call, {503, "server_error", "too_many_chats",
-                         "This instance serves " + std::to_string(router_.chats()) + " chats, its limit", ""});
+    return refuse(
+        call,
+        {503, "server_error", "too_many_chats",
+         "This instance serves " + std::to_string(router_.chats()) + " chats, its limit", ""});
   auto chat = std::make_unique<ChatRequest>();
   chat->body = std::move(request.body);
   chat->dialect = &adapters::openai_chat;
   BadRequest problem;
   if (!chat->dialect->decode_request(*chat, problem))
-    return refuse(call, mistake(400, problem.code, std::move(problem.message), std::move(problem.param)));
+    return refuse(call,
+                  mistake(400, problem.code, std::move(problem.message), std::move(problem.param)));
   ChatOpening opening;
   opening.id = call.id;
   opening.request = std::move(chat);
@@ -284,7 +297,8 @@ void Gateway::answer_model(const Call& call, std::string_view id) {
   std::string plain;  // clients percent-encode the colon and slashes of an engine's name
   for (std::size_t at = 0; at < id.size(); ++at) {
     const auto hex = [id](std::size_t where) {
-      const std::size_t value = std::string_view("0123456789abcdef").find(static_cast<char>(id[where] | 0x20));
+      const std::size_t value =
+          std::string_view("0123456789abcdef").find(static_cast<char>(id[where] | 0x20));
       return value == std::string_view::npos ? -1 : static_cast<int>(value);
     };
     if (id[at] == '%' && at + 2 < id.size() && hex(at + 1) >= 0 && hex(at + 2) >= 0) {
@@ -299,7 +313,8 @@ void Gateway::answer_model(const Call& call, std::string_view id) {
   } else if (const auto engine = config_->assume_engine(plain)) {
     write_engine(*config_, *engine, out);
   } else {
-    return refuse(call, mistake(404, "model_not_found", "Unknown model \"" + plain + "\"", "model"));
+    return refuse(call,
+                  mistake(404, "model_not_found", "Unknown model \"" + plain + "\"", "model"));
   }
   answer(call, 200, body);
 }
@@ -323,14 +338,16 @@ void Gateway::answer_health(Instant now, const Call& call) {
     for (const Provider& provider : config_->providers) {
       out.key(provider.name).begin_object().key("ready").boolean(provider.ready());
       if (!provider.ready()) out.key("set").string(provider.missing);
-      if (provider.ready()) out.key("keys").integer(static_cast<std::int64_t>(provider.keys.size()));
+      if (provider.ready())
+        out.key("keys").integer(static_cast<std::int64_t>(provider.keys.size()));
       if (provider.simulated) out.key("simulated").boolean(true);
       out.end_object();
     }
     out.end_object().key("cooling").begin_object();
     for (const Engine& engine : config_->engines) {
       const Instant ready_at = router_.health().engine_ready_at(now, engine.id);
-      if (ready_at > now) out.key(engine.id).begin_object().key("ms").integer(ready_at - now).end_object();
+      if (ready_at > now)
+        out.key(engine.id).begin_object().key("ms").integer(ready_at - now).end_object();
     }
     out.end_object();
   }
@@ -351,7 +368,11 @@ void Gateway::log_providers() const {
     simulated = simulated || (provider.simulated && provider.ready());
   }
   out.end_object();
-  if (simulated) out.key("simulated").boolean(true).key("warning").string("ANSWERS ARE SIMULATED: no provider key is set");
+  if (simulated)
+    out.key("simulated")
+        .boolean(true)
+        .key("warning")
+        .string("ANSWERS ARE SIMULATED: no provider key is set");
   out.end_object();
   actions_.log(simulated ? LogLevel::warn : LogLevel::info, line);
 }

@@ -1,4 +1,5 @@
-// The HTTP face: paths, client keys, CORS, and what is answered without a provider. Chats go on to the router.
+// The HTTP face: paths, client keys, CORS, and what is answered without a provider. Chats go on to
+// the router.
 //
 //   POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}   GET /health
 #pragma once
@@ -22,7 +23,8 @@ class Gateway {
  public:
   Gateway(std::unique_ptr<const Config> config, Actions& actions);
 
-  // Takes a request; answers it or opens a chat. `seed` is this request's only source of randomness.
+  // Takes a request; answers it or opens a chat. `seed` is this request's only source of
+  // randomness.
   ChatId open(Instant now, std::uint64_t seed, HttpRequest request);
   void step(Instant now, const Input& input) { router_.step(now, input); }
 
@@ -39,7 +41,8 @@ class Gateway {
   void answer_health(Instant now, const Call& call);
   void answer_models(const Call& call);
   void answer_model(const Call& call, std::string_view id);
-  void answer(const Call& call, int status, std::string_view body, std::string_view more_headers = {});
+  void answer(const Call& call, int status, std::string_view body,
+              std::string_view more_headers = {});
   void refuse(const Call& call, const ClientError& error, std::string_view more_headers = {});
   void answer_preflight(const Call& call);
   [[nodiscard]] bool allowed(const Call& call) const;

@@ -30,9 +30,9 @@ Health::Standing& Health::standing(std::string_view engine) {
   const auto found = engines_.find(engine);
   if (found != engines_.end()) return found->second;
   if (engines_.size() >= limits::health_entries_max) {
-    const auto stalest = std::min_element(engines_.begin(), engines_.end(), [](const auto& a, const auto& b) {
-      return a.second.until < b.second.until;
-    });
+    const auto stalest = std::min_element(
+        engines_.begin(), engines_.end(),
+        [](const auto& a, const auto& b) { return a.second.until < b.second.until; });
     engines_.erase(stalest);
   }
   return engines_[std::string(engine)];
@@ -40,7 +40,8 @@ Health::Standing& Health::standing(std::string_view engine) {
 
 Instant Health::failed(Instant now, std::string_view engine, Millis asked_ms) {
   Standing& known = standing(engine);
-  // Chats that fail side by side, or against a cooldown because nothing else was left, count as one failure.
+  // Chats that fail side by side, or against a cooldown because nothing else was left, count as one
+  // failure.
   if (known.failures == 0 || known.until <= now) ++known.failures;
   const Millis doubled = cooldown_ms_ << std::min(known.failures - 1, 10);
   const Millis wait = std::min(asked_ms >= 0 ? asked_ms : doubled, limits::cooldown_ms_max);
@@ -63,7 +64,8 @@ Instant Health::key_until(std::size_t provider, std::size_t key) const {
 
 Instant Health::key_ready_at(Instant now, std::size_t provider, std::size_t keys) const {
   Instant soonest = keys == 0 ? now : Instant::never();
-  for (std::size_t key = 0; key < keys; ++key) soonest = std::min(soonest, key_until(provider, key));
+  for (std::size_t key = 0; key < keys; ++key)
+    soonest = std::min(soonest, key_until(provider, key));
   return soonest;
 }
 
@@ -84,7 +86,8 @@ std::size_t Health::take_key(Instant now, std::size_t provider, std::size_t keys
 
 void Health::cool_key(Instant now, std::size_t provider, std::size_t key, Millis asked_ms) {
   const Millis wait = std::min(asked_ms >= 0 ? asked_ms : cooldown_ms_, limits::cooldown_ms_max);
-  keys_[{provider, key}] = now + wait;
+  Instant& until = keys_[{provider, key}];
+  until = std::max(until, now + wait);
 }
 
 void Health::set_key_aside(Instant now, std::size_t provider, std::size_t key) {

@@ -1,8 +1,9 @@
-// What is known about each engine and each key: who is cooling down, who is on probation. A value that changes only by
-// the calls below; every call takes `now`.
+// What is known about each engine and each key: who is cooling down, who is on probation. A value
+// that changes only by the calls below; every call takes `now`.
 //
-// An engine that failed cools down: 60 s, or what the provider asked for, doubling while it keeps failing. When the cooldown is
-// over it is half open: one chat probes it, the others still go elsewhere, until the probe has told.
+// An engine that failed cools down: 60 s, or what the provider asked for, doubling while it keeps
+// failing. When the cooldown is over it is half open: one chat probes it, the others still go
+// elsewhere, until the probe has told.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,16 @@ class Health {
   // An attempt begins: of a half-open engine, the probe.
   void began(Instant now, std::string_view engine);
   void succeeded(std::string_view engine);
-  // `asked_ms`: how long the provider asked to wait, -1 when it did not. Gives the time until which it cools.
+  // `asked_ms`: how long the provider asked to wait, -1 when it did not. Gives the time until which
+  // it cools.
   Instant failed(Instant now, std::string_view engine, Millis asked_ms);
   void set_aside(Instant now, std::string_view engine);
-  // The attempt ended and said nothing about the engine (the client left, the request was at fault).
+  // The attempt ended and said nothing about the engine (the client left, the request was at
+  // fault).
   void let_go(std::string_view engine);
 
-  // Which of `keys` keys of `provider` to use: they take turns, those set aside are left out. When all are set aside, the
-  // one that is soonest back. Changes whose turn it is.
+  // Which of `keys` keys of `provider` to use: they take turns, those set aside are left out. When
+  // all are set aside, the one that is soonest back. Changes whose turn it is.
   std::size_t take_key(Instant now, std::size_t provider, std::size_t keys);
   // When some key of the provider may be used.
   [[nodiscard]] Instant key_ready_at(Instant now, std::size_t provider, std::size_t keys) const;
@@ -43,9 +46,9 @@ class Health {
 
  private:
   struct Standing {
-    Instant until;         // cooling until then
-    Instant probe_until;   // a probe is out; it counts as lost after that
-    int failures = 0;      // in a row
+    Instant until;        // cooling until then
+    Instant probe_until;  // a probe is out; it counts as lost after that
+    int failures = 0;     // in a row
   };
   [[nodiscard]] Instant key_until(std::size_t provider, std::size_t key) const;
   Standing& standing(std::string_view engine);

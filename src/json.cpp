@@ -16,8 +16,8 @@ namespace {
 constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
 constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
 
-// High bit set in each byte of `word` that ends a run of plain string bytes: quote, backslash, control, non-ASCII.
-// Exact for the lowest such byte, which is all that is asked of it.
+// High bit set in each byte of `word` that ends a run of plain string bytes: quote, backslash,
+// control, non-ASCII. Exact for the lowest such byte, which is all that is asked of it.
 constexpr std::uint64_t special_bytes(std::uint64_t word) {
   const std::uint64_t quote = word ^ (kOnes * '"');
   const std::uint64_t backslash = word ^ (kOnes * '\\');
@@ -42,7 +42,8 @@ const char* skip_plain(const char* at, const char* end) {
   return at;
 }
 
-// Length of the valid UTF-8 sequence at `at` (RFC 3629: no overlong forms, no surrogates), 0 if there is none.
+// Length of the valid UTF-8 sequence at `at` (RFC 3629: no overlong forms, no surrogates), 0 if
+// there is none.
 std::size_t utf8_length(const char* at, const char* end) {
   const auto byte = [at](int i) { return static_cast<unsigned char>(at[i]); };
   const auto tail = [&byte](int i) { return (byte(i) & 0xC0) == 0x80; };
@@ -122,13 +123,20 @@ namespace json {
 
 std::string_view with_article(Type type) {
   switch (type) {
-    case Type::object: return "an object";
-    case Type::array: return "an array";
-    case Type::string: return "a string";
-    case Type::number: return "a number";
-    case Type::boolean: return "a boolean";
-    case Type::null: return "null";
-    case Type::none: break;
+    case Type::object:
+      return "an object";
+    case Type::array:
+      return "an array";
+    case Type::string:
+      return "a string";
+    case Type::number:
+      return "a number";
+    case Type::boolean:
+      return "a boolean";
+    case Type::null:
+      return "null";
+    case Type::none:
+      break;
   }
   return "nothing";
 }
@@ -147,13 +155,19 @@ Type Reader::peek() {
   white();
   if (at_ == end_) return Type::none;
   switch (*at_) {
-    case '{': return Type::object;
-    case '[': return Type::array;
-    case '"': return Type::string;
+    case '{':
+      return Type::object;
+    case '[':
+      return Type::array;
+    case '"':
+      return Type::string;
     case 't':
-    case 'f': return Type::boolean;
-    case 'n': return Type::null;
-    default: return *at_ == '-' || is_digit(*at_) ? Type::number : Type::none;
+    case 'f':
+      return Type::boolean;
+    case 'n':
+      return Type::null;
+    default:
+      return *at_ == '-' || is_digit(*at_) ? Type::number : Type::none;
   }
 }
 
@@ -179,7 +193,8 @@ bool Reader::descend() {
   return true;
 }
 
-// At a place where the innermost container may end: leaves it, or steps over the comma to its next value.
+// At a place where the innermost container may end: leaves it, or steps over the comma to its next
+// value.
 bool Reader::leave(char close) {
   if (pending_) skip();
   if (!ok()) return true;
@@ -247,14 +262,17 @@ bool Reader::take_escape() {
     case 'f':
     case 'n':
     case 'r':
-    case 't': ++at_; return true;
+    case 't':
+      ++at_;
+      return true;
     case 'u':
       if (end_ - at_ < 5) return false;
       for (int i = 1; i <= 4; ++i)
         if (hex_digit(at_[i]) < 0) return false;
       at_ += 5;
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -332,11 +350,19 @@ bool Reader::take_scalar(Type type) {
   std::string_view inside;
   pending_ = false;
   switch (type) {
-    case Type::string: return take_string(inside);
-    case Type::number: taken = take_number(); break;
-    case Type::boolean: taken = take_literal(*at_ == 't' ? "true" : "false"); break;
-    case Type::null: taken = take_literal("null"); break;
-    default: break;
+    case Type::string:
+      return take_string(inside);
+    case Type::number:
+      taken = take_number();
+      break;
+    case Type::boolean:
+      taken = take_literal(*at_ == 't' ? "true" : "false");
+      break;
+    case Type::null:
+      taken = take_literal("null");
+      break;
+    default:
+      break;
   }
   if (!taken) fail(at_ == end_ ? "the text ends inside a value" : "expected a value");
   return taken;
@@ -509,11 +535,21 @@ void append_escaped(std::string& out, std::string_view plain) {
       continue;
     }
     switch (byte) {
-      case '"': out.append("\\\""); break;
-      case '\\': out.append("\\\\"); break;
-      case '\n': out.append("\\n"); break;
-      case '\r': out.append("\\r"); break;
-      case '\t': out.append("\\t"); break;
+      case '"':
+        out.append("\\\"");
+        break;
+      case '\\':
+        out.append("\\\\");
+        break;
+      case '\n':
+        out.append("\\n");
+        break;
+      case '\r':
+        out.append("\\r");
+        break;
+      case '\t':
+        out.append("\\t");
+        break;
       default:
         out.append("\\u00");
         out.push_back(hex[byte >> 4]);
@@ -534,13 +570,26 @@ void append_unescaped(std::string& out, JsonText text) {
     const char kind = escaped[at + 1];
     at += 2;
     switch (kind) {
-      case 'b': out.push_back('\b'); continue;
-      case 'f': out.push_back('\f'); continue;
-      case 'n': out.push_back('\n'); continue;
-      case 'r': out.push_back('\r'); continue;
-      case 't': out.push_back('\t'); continue;
-      case 'u': break;
-      default: out.push_back(kind); continue;  // quote, backslash, slash stand for themselves
+      case 'b':
+        out.push_back('\b');
+        continue;
+      case 'f':
+        out.push_back('\f');
+        continue;
+      case 'n':
+        out.push_back('\n');
+        continue;
+      case 'r':
+        out.push_back('\r');
+        continue;
+      case 't':
+        out.push_back('\t');
+        continue;
+      case 'u':
+        break;
+      default:
+        out.push_back(kind);
+        continue;  // quote, backslash, slash stand for themselves
     }
     const unsigned unit = hex4(escaped.data() + at);
     at += 4;

@@ -9,15 +9,16 @@
 // Reader rules
 // * Nothing is copied: what comes back are spans of the text given to the constructor, which must
 //   outlive them. (Names with escapes are the exception: those are the reader's own, see key().)
-// * A value of another type than asked for is skipped and the read gives nullopt (or false): wrong types
-//   are for the caller to judge. Broken JSON makes the reader fail for good: every loop then ends, every read
-//   gives nothing, and problem() says why.
-// * A loop over a container runs to its end: next_member() / next_element() answering false leaves it.
-// * Strings are checked: no raw control characters, known escapes, valid UTF-8. Lone surrogates in \u escapes are
-//   valid JSON and pass. Depth is bounded by limits::json_depth_max.
+// * A value of another type than asked for is skipped and the read gives nullopt (or false): wrong
+//   types are for the caller to judge. Each value can be read once. Broken JSON makes the reader
+//   fail for good: every loop then ends, every read gives nothing, and problem() says why.
+// * A loop over a container runs to its end: next_member() / next_element() answering false leaves
+//   it.
+// * Strings are checked: no raw control characters, known escapes, valid UTF-8. Lone surrogates in
+//   \u escapes are valid JSON and pass. Depth is bounded by limits::json_depth_max.
 //
-// JsonText is the inside of a JSON string, still escaped and known to be valid, so that a token's text crosses
-// from one JSON dialect to another as a copy.
+// JsonText is the inside of a JSON string, still escaped and known to be valid, so that a token's
+// text crosses from one JSON dialect to another as a copy.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ class JsonText {
 
   // Text that needs no escaping (identifiers, names in the code). Asserts that it is so.
   static JsonText plain(std::string_view text);
-  // Bytes that came out of a JsonText or json::append_escaped before (kept copies, slices at safe places).
+  // Bytes that came out of a JsonText or json::append_escaped before (kept copies, slices at safe
+  // places).
   static constexpr JsonText trusted(std::string_view escaped) { return JsonText(escaped); }
 
   [[nodiscard]] constexpr std::string_view escaped() const { return escaped_; }
@@ -54,7 +56,8 @@ std::string_view with_article(Type type);
 
 class Reader {
  public:
-  explicit Reader(std::string_view text) : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
+  explicit Reader(std::string_view text)
+      : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
 
   // The type of the value that comes next; `none` when the text is broken or over.
   [[nodiscard]] Type peek();

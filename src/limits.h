@@ -1,5 +1,5 @@
-// Every bound of the core, each with its reason. A number that limits anything stands here and nowhere else.
-// Sizes are bytes, times are milliseconds, unless the name says otherwise.
+// Every bound of the core, each with its reason. A number that limits anything stands here and
+// nowhere else. Sizes are bytes, times are milliseconds, unless the name says otherwise.
 #pragma once
 
 #include <cstddef>
@@ -7,22 +7,27 @@
 
 namespace spillway::limits {
 
+inline constexpr std::size_t KiB = 1024;
+inline constexpr std::size_t MiB = 1024 * KiB;
+inline constexpr std::int64_t second_ms = 1000;
+inline constexpr std::int64_t minute_ms = 60 * second_ms;
+
 // A chat body with a few photographs is 10 MB; an isolate has 128 MB for all its requests.
-inline constexpr std::size_t request_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t request_bytes_max = 16 * MiB;
 // Names, URL and headers of one request. Runtimes themselves stop at 16 to 128 KB.
-inline constexpr std::size_t head_bytes_max = 256 * 1024;
+inline constexpr std::size_t head_bytes_max = 256 * KiB;
 // Objects and arrays inside one another: real tool schemas reach about 30; bounds the skip stack.
 inline constexpr unsigned json_depth_max = 128;
 // Digits that one number may have where its value is used (as a raw span it may be longer).
 inline constexpr std::size_t number_digits_max = 64;
 // One SSE event or NDJSON line. The largest recorded is 0.3 MB (an image in one event).
-inline constexpr std::size_t frame_bytes_max = 8 * 1024 * 1024;
+inline constexpr std::size_t frame_bytes_max = 8 * MiB;
 // Upstream bytes held while nothing of them may reach the client yet: role chunks and pings.
-inline constexpr std::size_t held_bytes_max = 256 * 1024;
+inline constexpr std::size_t held_bytes_max = 256 * KiB;
 // An answer gathered whole for a client that does not stream.
-inline constexpr std::size_t answer_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t answer_bytes_max = 16 * MiB;
 // An upstream error body: enough for the reason; the rest is not read.
-inline constexpr std::size_t error_body_bytes_max = 64 * 1024;
+inline constexpr std::size_t error_body_bytes_max = 64 * KiB;
 // A provider's reason as it is told to the client, in bytes of UTF-8.
 inline constexpr std::size_t reason_bytes_max = 2000;
 // Tool calls in one answer; providers refuse more than 128 tools.
@@ -35,6 +40,8 @@ inline constexpr std::size_t parts_max = 100'000;
 inline constexpr std::size_t tools_max = 1024;
 // Stop sequences: OpenAI takes 4, Gemini 5; a provider may refuse fewer itself.
 inline constexpr std::size_t stop_sequences_max = 16;
+// A model's name in a request: it goes into headers and the log.
+inline constexpr std::size_t model_name_bytes_max = 512;
 // Engines in one fallback chain.
 inline constexpr std::size_t chain_max = 64;
 // `attempts_max` and `attempts_per_engine` of a policy: more only multiplies the bill.
@@ -46,15 +53,15 @@ inline constexpr int keys_per_provider_max = 32;
 // Engines whose health is remembered; the stalest is forgotten first.
 inline constexpr std::size_t health_entries_max = 4096;
 // Config texts together.
-inline constexpr std::size_t config_bytes_max = 1024 * 1024;
+inline constexpr std::size_t config_bytes_max = MiB;
 
 // Any deadline in a policy: one day.
-inline constexpr std::int64_t timeout_ms_max = 24 * 60 * 60 * 1000;
+inline constexpr std::int64_t timeout_ms_max = 24 * 60 * minute_ms;
 // Cooldowns: the first, and the cap of doubling and of what a provider may ask for.
-inline constexpr std::int64_t cooldown_ms = 60 * 1000;
-inline constexpr std::int64_t cooldown_ms_max = 30 * 60 * 1000;
+inline constexpr std::int64_t cooldown_ms = minute_ms;
+inline constexpr std::int64_t cooldown_ms_max = 30 * minute_ms;
 // A model that is gone, a key that is refused or out of credit: a human must act first.
-inline constexpr std::int64_t set_aside_ms = 30 * 60 * 1000;
+inline constexpr std::int64_t set_aside_ms = 30 * minute_ms;
 // Backoff between attempts on one engine: the first, doubled each time, with full jitter.
 inline constexpr std::int64_t backoff_ms = 250;
 inline constexpr std::int64_t backoff_ms_max = 8000;

@@ -29,22 +29,34 @@ class Follower {
   bool ended_ = false;
   bool in_string_ = false;
   bool after_comma_ = false;
-  bool has_member_ = false;     // the outermost object has one
-  unsigned escape_left_ = 0;    // bytes of an escape still to come
-  bool escape_began_ = false;   // the byte after a backslash comes next
-  std::string literal_;         // a number, true, false or null so far
+  bool has_member_ = false;  // the outermost object has one
+  std::string escape_;       // an escape so far, from its backslash on
+  bool high_ = false;        // right behind the escape of a high surrogate
+  std::string literal_;      // a number, true, false or null so far
   Place place_ = Place::before_value;
 };
 
+constexpr std::size_t kUnicodeEscapeBytes = 6;  // \u0000
+
+bool is_high_surrogate(std::string_view escape) {
+  return escape.size() == kUnicodeEscapeBytes && (escape[2] | 0x20) == 'd' &&
+         std::string_view("89abAB").find(escape[3]) != std::string_view::npos;
+}
+
 void Follower::take_in_string(char c) {
-  if (escape_began_) {
-    escape_began_ = false;
-    escape_left_ = c == 'u' ? 4 : 0;
-  } else if (escape_left_ > 0) {
-    --escape_left_;
-  } else if (c == '\\') {
-    escape_began_ = true;
-  } else if (c == '"') {
+  if (!escape_.empty()) {
+    escape_.push_back(c);
+    if (escape_[1] == 'u' && escape_.size() < kUnicodeEscapeBytes) return;
+    high_ = is_high_surrogate(escape_);
+    escape_.clear();
+    return;
+  }
+  if (c == '\\') {
+    escape_.push_back(c);
+    return;
+  }
+  high_ = false;
+  if (c == '"') {
     in_string_ = false;
     place_ = place_ == Place::before_key ? Place::after_key : Place::after_value;
   }
@@ -72,7 +84,9 @@ void Follower::take(char c) {
       ended_ = depth_ == 0;
       place_ = Place::after_value;
       break;
-    case ':': place_ = Place::before_value; break;
+    case ':':
+      place_ = Place::before_value;
+      break;
     case ',':
       place_ = is_object_[depth_] ? Place::before_key : Place::before_value;
       break;
@@ -97,15 +111,26 @@ bool Follower::follow(std::string_view text) {
       take(c);
     }
     if (depth_ == 0) return false;
-    if (literal_.size() > limits::number_digits_max) literal_.resize(1);
+    // A number: nothing but its last byte is asked for, and no word begins with one of those.
+    if (literal_.size() > limits::number_digits_max) literal_.erase(0, literal_.size() - 1);
   }
   return depth_ > 0 && is_object_[1] && !too_deep_;
 }
 
 void Follower::close_string(std::string& out) const {
   if (!in_string_) return;
-  if (escape_began_) out.push_back('\\');  // a lone backslash becomes an escaped one
-  out.append(escape_left_, '0');
+  // Half of a surrogate pair gets its other half: strict readers refuse one alone.
+  constexpr std::string_view low = "\\udc00";
+  if (high_) {
+    out += low.substr(escape_.size());
+  } else if (escape_.size() == 1) {
+    out.push_back('\\');  // a lone backslash becomes an escaped one
+  } else if (!escape_.empty()) {
+    std::string whole = escape_;
+    whole.resize(kUnicodeEscapeBytes, '0');
+    out += whole.substr(escape_.size());
+    if (is_high_surrogate(whole)) out += low;
+  }
   out.push_back('"');
 }
 

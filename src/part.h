@@ -1,8 +1,9 @@
 // The well-formed answer: what Transcript makes of raw events and what a client's dialect prints.
 //
-// Order, always: Opening, then parts; each part has one PartBegin, any number of PartDelta, one PartEnd, under an index that counts from
-// 0; text and reasoning parts do not overlap others, tool calls may be open side by side; then one Closing.
-// Views hold for the call in which the part is handed over.
+// Order, always: Opening, then parts; each part has one PartBegin, any number of PartDelta, one
+// PartEnd, under an index that counts from 0; text and reasoning parts do not overlap others, tool
+// calls may be open side by side; then one Closing. Views hold for the call in which the part is
+// handed over.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,7 @@ struct PartDelta {
   PartKind kind = PartKind::text;
   std::uint32_t tool_index = 0;
   JsonText text;
-  JsonText signature;            // reasoning, tool_call
+  JsonText signature;  // reasoning, tool_call
 };
 struct PartEnd {
   std::uint32_t index = 0;

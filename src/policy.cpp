@@ -45,20 +45,22 @@ constexpr bool rows_are_in_order() {
 }
 static_assert(rows_are_in_order());
 
-const Rule& rule_of(FailureKind kind) {
-  return kRules[static_cast<std::size_t>(kind)];
-}
+const Rule& rule_of(FailureKind kind) { return kRules[static_cast<std::size_t>(kind)]; }
 
-// Exponential backoff with full jitter: the wait is anywhere between nothing and the bound, which doubles.
+// Exponential backoff with full jitter: the wait is anywhere between nothing and the bound, which
+// doubles.
 Millis backoff(int attempts, std::uint64_t random) {
-  const Millis bound = std::min(limits::backoff_ms << std::min(attempts - 1, 10), limits::backoff_ms_max);
+  const Millis bound =
+      std::min(limits::backoff_ms << std::min(attempts - 1, 10), limits::backoff_ms_max);
   return static_cast<Millis>(random % static_cast<std::uint64_t>(bound + 1));
 }
 
-Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy, const Situation& situation) {
+Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy,
+                            const Situation& situation) {
   if (situation.has_other_key) return {Then::next_key, 0};
-  const Millis asked = failure.retry_after_ms >= 0 ? failure.retry_after_ms
-                                                   : backoff(situation.attempts_on_engine, situation.random);
+  const Millis asked = failure.retry_after_ms >= 0
+                           ? failure.retry_after_ms
+                           : backoff(situation.attempts_on_engine, situation.random);
   if (policy.rate_limit_wait_ms > 0 && situation.waited_ms + asked <= policy.rate_limit_wait_ms)
     return {Then::same_engine, asked};
   return {Then::next_engine, 0};
@@ -66,30 +68,31 @@ Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy, const 
 
 }  // namespace
 
-Blame blame(FailureKind kind) {
-  return rule_of(kind).blame;
-}
+Blame blame(FailureKind kind) { return rule_of(kind).blame; }
 
-int usefulness(FailureKind kind) {
-  return rule_of(kind).usefulness;
-}
+int usefulness(FailureKind kind) { return rule_of(kind).usefulness; }
 
 Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation) {
   switch (rule_of(failure.kind).move) {
-    case Move::wait: return wait_for_rate_limit(failure, policy, situation);
+    case Move::wait:
+      return wait_for_rate_limit(failure, policy, situation);
     case Move::retry:
       if (situation.attempts_on_engine >= policy.attempts_per_engine) return {Then::next_engine, 0};
-      return {Then::same_engine,
-              std::max(failure.retry_after_ms, backoff(situation.attempts_on_engine, situation.random))};
+      return {Then::same_engine, std::max(failure.retry_after_ms,
+                                          backoff(situation.attempts_on_engine, situation.random))};
     case Move::key:
       if (situation.has_other_key) return {Then::next_key, 0};
-      if (failure.kind == FailureKind::auth && policy.on_auth_error == OnFailure::stop) return {Then::stop, 0};
+      if (failure.kind == FailureKind::auth && policy.on_auth_error == OnFailure::stop)
+        return {Then::stop, 0};
       return {Then::next_engine, 0};
-    case Move::engine: return {Then::next_engine, 0};
-    case Move::larger: return {Then::larger_engine, 0};
+    case Move::engine:
+      return {Then::next_engine, 0};
+    case Move::larger:
+      return {Then::larger_engine, 0};
     case Move::ask_content_filter:
       return {policy.on_content_filter == OnFailure::stop ? Then::stop : Then::next_engine, 0};
-    case Move::stop: break;
+    case Move::stop:
+      break;
   }
   return {Then::stop, 0};
 }
@@ -97,29 +100,38 @@ Verdict judge(const Failure& failure, const Policy& policy, const Situation& sit
 Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRequest& request) {
   if (policy.timeouts.first_content_ms > 0) return policy.timeouts.first_content_ms;
   constexpr std::array<Millis, 3> by_latency{5'000, 10'000, 60'000};
-  const bool asked_to_reason = !request.reasoning_effort.empty() && request.reasoning_effort.escaped() != "none";
+  const bool asked_to_reason =
+      !request.reasoning_effort.empty() && request.reasoning_effort.escaped() != "none";
   const Latency latency = asked_to_reason ? Latency::reasoning : engine.latency;
   return by_latency[static_cast<std::size_t>(latency)];
 }
 
 std::string_view unfit(const ChatRequest& request, const Engine& engine, const Provider& provider) {
-  const auto lacks = [&engine](capability::Set needed) { return (engine.capabilities & needed) == 0; };
+  const auto lacks = [&engine](capability::Set needed) {
+    return (engine.capabilities & needed) == 0;
+  };
   using Format = ResponseFormat::Kind;
   if (!provider.ready()) return "no_key";
   if (request.verbatim && provider.dialect != request.dialect) return "dialect";
   if (request.has_images && lacks(capability::vision)) return "vision";
+  const quirk::Set quirks = provider.quirks | engine.quirks;
+  if (request.has_image_urls && (quirks & quirk::images_inline_only) != 0) return "image_url";
   if (!request.tools.empty() && lacks(capability::tools)) return "tools";
-  if (request.response_format.kind == Format::json_schema && lacks(capability::json_schema)) return "json_schema";
-  if (request.response_format.kind == Format::json_object && lacks(capability::json_mode | capability::json_schema))
+  if (request.response_format.kind == Format::json_schema && lacks(capability::json_schema))
+    return "json_schema";
+  if (request.response_format.kind == Format::json_object &&
+      lacks(capability::json_mode | capability::json_schema))
     return "json_mode";
-  if (engine.context_window > 0 && request.input_tokens_estimate >= engine.context_window) return "context_window";
+  if (engine.context_window > 0 && request.input_tokens_estimate >= engine.context_window)
+    return "context_window";
   return {};
 }
 
 namespace {
 
 bool known_engine(const std::vector<Engine>& chain, std::string_view id) {
-  return std::any_of(chain.begin(), chain.end(), [id](const Engine& engine) { return engine.id == id; });
+  return std::any_of(chain.begin(), chain.end(),
+                     [id](const Engine& engine) { return engine.id == id; });
 }
 
 // Appends the engines that one name stands for; false when it stands for none.
@@ -127,7 +139,8 @@ bool append_engines(const Config& config, std::string_view name, std::vector<Eng
   bool known = false;
   const auto append = [&chain, &known](const Engine& engine) {
     known = true;
-    if (chain.size() < limits::chain_max && !known_engine(chain, engine.id)) chain.push_back(engine);
+    if (chain.size() < limits::chain_max && !known_engine(chain, engine.id))
+      chain.push_back(engine);
   };
   if (const Route* route = config.find_route(name)) {
     for (const std::string& id : route->policy.chain)
@@ -150,8 +163,8 @@ std::string names_of_routes(const Config& config) {
 
 }  // namespace
 
-Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, std::vector<Engine>& chain,
-                   ConfigProblem& problem) {
+Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy,
+                   std::vector<Engine>& chain, ConfigProblem& problem) {
   struct Named {
     std::string path;
     std::string_view name;
@@ -178,10 +191,11 @@ Resolution resolve(const Config& config, const ChatRequest& request, Policy& pol
   }
   for (const Named& each : named)
     if (!append_engines(config, each.name, chain)) {
-      problem = {each.path, "Unknown model \"" + std::string(each.name) +
-                                "\": expected \"provider:model\" with a known provider (GET /v1/models lists "
-                                "them), a model that the registry knows, or a route (" +
-                                names_of_routes(config) + ")"};
+      problem = {each.path,
+                 "Unknown model \"" + std::string(each.name) +
+                     "\": expected \"provider:model\" with a known provider (GET /v1/models lists "
+                     "them), a model that the registry knows, or a route (" +
+                     names_of_routes(config) + ")"};
       return Resolution::unknown_model;
     }
   return Resolution::ok;

@@ -1,4 +1,5 @@
-// The decisions of routing, as pure functions and one table: which engines a request may go to, and what a failure means.
+// The decisions of routing, as pure functions and one table: which engines a request may go to, and
+// what a failure means.
 #pragma once
 
 #include <string_view>
@@ -10,15 +11,17 @@
 
 namespace spillway {
 
-// Why an engine cannot take a request, in a word for logs and errors; empty when it can. Asked before calling it.
+// Why an engine cannot take a request, in a word for logs and errors; empty when it can. Asked
+// before calling it.
 std::string_view unfit(const ChatRequest& request, const Engine& engine, const Provider& provider);
 
 enum class Resolution : std::uint8_t { ok, unknown_model, bad_policy };
 
-// The chain of engines that `request` names: an engine, a route, a bare model name, or several of these. `policy` is
-// changed by the route and by the request's own `spillway` object; `problem` says what is wrong, if anything.
-Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, std::vector<Engine>& chain,
-                   ConfigProblem& problem);
+// The chain of engines that `request` names: an engine, a route, a bare model name, or several of
+// these. `policy` is changed by the route and by the request's own `spillway` object; `problem`
+// says what is wrong, if anything.
+Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy,
+                   std::vector<Engine>& chain, ConfigProblem& problem);
 
 // How long `engine` may take to its first content.
 Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRequest& request);
@@ -33,23 +36,23 @@ enum class Blame : std::uint8_t {
 };
 
 enum class Then : std::uint8_t {
-  same_engine,    // again, after wait_ms
-  next_key,       // the same engine with another key
+  same_engine,  // again, after wait_ms
+  next_key,     // the same engine with another key
   next_engine,
   larger_engine,  // an engine with a larger context window
   stop,           // this is the answer
 };
 
 struct Situation {
-  int attempts_on_engine = 1;   // made so far on the engine that failed, this one included
-  bool has_other_key = false;   // its provider has a key that is not set aside
-  Millis waited_ms = 0;         // on rate limits, in this chat
-  std::uint64_t random = 0;     // for jitter
+  int attempts_on_engine = 1;  // made so far on the engine that failed, this one included
+  bool has_other_key = false;  // its provider has a key that is not set aside
+  Millis waited_ms = 0;        // on rate limits, in this chat
+  std::uint64_t random = 0;    // for jitter
 };
 
 struct Verdict {
   Then then = Then::next_engine;
-  Millis wait_ms = 0;           // same_engine: so long from now
+  Millis wait_ms = 0;  // same_engine: so long from now
 };
 
 Blame blame(FailureKind kind);

@@ -1,5 +1,5 @@
-// Named deviations of a provider or an engine from its dialect. Data on a registry row; the meaning of each is what the
-// comment says, and the code that acts on it asks for the name.
+// Named deviations of a provider or an engine from its dialect. Data on a registry row; the meaning
+// of each is what the comment says, and the code that acts on it asks for the name.
 #pragma once
 
 #include <array>
@@ -10,21 +10,24 @@ namespace spillway::quirk {
 
 using Set = std::uint32_t;
 
-inline constexpr Set max_completion_tokens = 1U << 0;   // the output limit is sent as max_completion_tokens
-inline constexpr Set no_sampling = 1U << 1;             // temperature, top_p and penalties are refused
-inline constexpr Set no_stop = 1U << 2;                 // stop is refused
-inline constexpr Set no_stream_options = 1U << 3;       // stream_options is refused; usage comes anyway
-inline constexpr Set usage_always = 1U << 4;            // usage comes in the stream without asking
+inline constexpr Set max_completion_tokens =
+    1U << 0;                                 // the output limit is sent as max_completion_tokens
+inline constexpr Set no_sampling = 1U << 1;  // temperature, top_p and penalties are refused
+inline constexpr Set no_stop = 1U << 2;      // stop is refused
+inline constexpr Set no_stream_options = 1U << 3;  // stream_options is refused; usage comes anyway
+inline constexpr Set usage_always = 1U << 4;       // usage comes in the stream without asking
 inline constexpr Set usage_excludes_reasoning = 1U << 5;  // output tokens do not include reasoning
-inline constexpr Set no_done = 1U << 6;                 // the stream ends without [DONE]
-inline constexpr Set think_tags = 1U << 7;              // reasoning comes as <think>…</think> in the text
-inline constexpr Set no_developer_role = 1U << 8;       // role developer is sent as system
-inline constexpr Set short_tool_ids = 1U << 9;          // tool call ids must be 9 alphanumerics
-inline constexpr Set irregular_stream = 1U << 10;       // never relayed raw: needs the transcript's repairs
-inline constexpr Set reasoning_history = 1U << 11;      // earlier reasoning is sent back as `reasoning_content`
+inline constexpr Set no_done = 1U << 6;                   // the stream ends without [DONE]
+inline constexpr Set think_tags = 1U << 7;  // reasoning comes as <think>…</think> in the text
+inline constexpr Set no_developer_role = 1U << 8;  // role developer is sent as system
+inline constexpr Set short_tool_ids = 1U << 9;     // tool call ids must be 9 alphanumerics
+inline constexpr Set irregular_stream = 1U
+                                        << 10;  // never relayed raw: needs the transcript's repairs
+inline constexpr Set reasoning_history =
+    1U << 11;  // earlier reasoning is sent back as `reasoning_content`
 inline constexpr Set reasoning_history_as_reasoning = 1U << 14;  // … as `reasoning`
-inline constexpr Set images_inline_only = 1U << 12;     // image URLs are refused
-inline constexpr Set no_parallel_tool_calls_field = 1U << 13;  // parallel_tool_calls is refused
+inline constexpr Set images_inline_only = 1U << 12;              // image URLs are refused
+inline constexpr Set no_parallel_tool_calls_field = 1U << 13;    // parallel_tool_calls is refused
 
 struct Name {
   std::string_view name;

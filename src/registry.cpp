@@ -36,7 +36,8 @@ struct RouteRow {
 
 #include "registry.inc"
 
-const Dialect* const kDialects[] = {&adapters::openai_chat, &adapters::anthropic, &adapters::gemini};
+const Dialect* const kDialects[] = {&adapters::openai_chat, &adapters::anthropic,
+                                    &adapters::gemini};
 
 }  // namespace
 
@@ -66,10 +67,12 @@ std::vector<Provider> providers() {
     provider.base_url = row.base_url;
     provider.auth = row.auth;
     provider.quirks = row.quirks;
-    split(row.keys, ',', [&provider](std::string_view key) { provider.key_names.emplace_back(key); });
+    split(row.keys, ',',
+          [&provider](std::string_view key) { provider.key_names.emplace_back(key); });
     split(row.headers, '\n', [&provider](std::string_view line) {
       const std::size_t colon = line.find(": ");
-      provider.headers.push_back({std::string(line.substr(0, colon)), std::string(line.substr(colon + 2))});
+      provider.headers.push_back(
+          {std::string(line.substr(0, colon)), std::string(line.substr(colon + 2))});
     });
   }
   return providers;
@@ -83,8 +86,9 @@ std::vector<Engine> engines(const std::vector<Provider>& providers) {
     engine.id = row.provider;
     engine.id += ':';
     engine.id += row.model;
-    const auto provider = std::find_if(providers.begin(), providers.end(),
-                                       [&row](const Provider& known) { return known.name == row.provider; });
+    const auto provider =
+        std::find_if(providers.begin(), providers.end(),
+                     [&row](const Provider& known) { return known.name == row.provider; });
     engine.provider = static_cast<std::size_t>(provider - providers.begin());
     engine.context_window = row.context_window;
     engine.output_tokens_max = row.output_tokens_max;
@@ -105,13 +109,12 @@ std::vector<Route> routes() {
   for (const RouteRow& row : kRouteRows) {
     Route& route = routes.emplace_back();
     route.name = row.name;
-    split(row.chain, ' ', [&route](std::string_view engine) { route.policy.chain.emplace_back(engine); });
+    split(row.chain, ' ',
+          [&route](std::string_view engine) { route.policy.chain.emplace_back(engine); });
   }
   return routes;
 }
 
-std::string_view default_route() {
-  return kDefaultRoute;
-}
+std::string_view default_route() { return kDefaultRoute; }
 
 }  // namespace spillway::registry

@@ -1,4 +1,5 @@
-// The built-in providers, engines and routes: adapters/registry.json, compiled to rows of constants.
+// The built-in providers, engines and routes: adapters/registry.json, compiled to rows of
+// constants.
 #pragma once
 
 #include <string_view>

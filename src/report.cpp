@@ -10,15 +10,20 @@ namespace {
 
 std::string_view name_of(Outcome outcome) {
   switch (outcome) {
-    case Outcome::completed: return "completed";
-    case Outcome::failed: return "failed";
-    case Outcome::cut: return "cut";
-    case Outcome::client_closed: return "client_closed";
+    case Outcome::completed:
+      return "completed";
+    case Outcome::failed:
+      return "failed";
+    case Outcome::cut:
+      return "cut";
+    case Outcome::client_closed:
+      return "client_closed";
   }
   return "";
 }
 
-void write_attempts(std::string_view key, const std::vector<AttemptRecord>& attempts, json::Writer& out) {
+void write_attempts(std::string_view key, const std::vector<AttemptRecord>& attempts,
+                    json::Writer& out) {
   out.key(key).begin_array();
   for (const AttemptRecord& attempt : attempts) {
     out.begin_object();
@@ -37,15 +42,25 @@ void write_count(std::string_view key, std::int64_t count, json::Writer& out) {
 }  // namespace
 
 std::int64_t cost_picodollars(const Engine& engine, const Usage& usage) {
-  if (!engine.price_in.known() || !engine.price_out.known() || usage.input < 0 || usage.output < 0) return -1;
+  if (!engine.price_in.known() || !engine.price_out.known() || usage.input < 0 || usage.output < 0)
+    return -1;
   const auto price_or = [](Price price, Price otherwise) {
     return price.known() ? price.picodollars : otherwise.picodollars;
   };
   const std::int64_t read = std::clamp<std::int64_t>(usage.cache_read, 0, usage.input);
   const std::int64_t written = std::clamp<std::int64_t>(usage.cache_write, 0, usage.input - read);
-  return (usage.input - read - written) * engine.price_in.picodollars +
-         read * price_or(engine.price_cache_read, engine.price_in) +
-         written * price_or(engine.price_cache_write, engine.price_in) + usage.output * engine.price_out.picodollars;
+  std::int64_t cost = 0;
+  // False when a provider's absurd count does not fit.
+  const auto add = [&cost](std::int64_t tokens, std::int64_t price) {
+    if (price != 0 && tokens > (INT64_MAX - cost) / price) return false;
+    cost += tokens * price;
+    return true;
+  };
+  const bool fits = add(usage.input - read - written, engine.price_in.picodollars) &&
+                    add(read, price_or(engine.price_cache_read, engine.price_in)) &&
+                    add(written, price_or(engine.price_cache_write, engine.price_in)) &&
+                    add(usage.output, engine.price_out.picodollars);
+  return fits ? cost : -1;
 }
 
 std::string log_line(const Report& report, const Engine* engine, std::string_view provider) {
@@ -79,7 +94,8 @@ std::string log_line(const Report& report, const Engine* engine, std::string_vie
     out.key("cost_usd").raw("");
     json::append_decimal(line, cost, 12);
   }
-  if (!report.finish_reason.empty()) out.key("gen_ai.response.finish_reason").string(report.finish_reason);
+  if (!report.finish_reason.empty())
+    out.key("gen_ai.response.finish_reason").string(report.finish_reason);
   if (!report.error_code.empty()) out.key("error.type").string(report.error_code);
   if (!report.reason.empty()) out.key("reason").string(report.reason);
   out.end_object();

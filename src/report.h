@@ -1,5 +1,6 @@
-// One wide log event per chat, as data: who was asked, who answered, what failed, how long it took, what it cost.
-// Never a prompt, never a key. Names follow OpenTelemetry's GenAI semantic conventions where these have one.
+// One wide log event per chat, as data: who was asked, who answered, what failed, how long it took,
+// what it cost. Never a prompt, never a key. Names follow OpenTelemetry's GenAI semantic
+// conventions where these have one.
 #pragma once
 
 #include <string>
@@ -16,17 +17,17 @@ enum class Outcome : std::uint8_t { completed, failed, cut, client_closed };
 
 struct Report {
   std::string request_id;
-  std::string requested;             // model as the client wrote it
+  std::string requested;  // model as the client wrote it
   bool stream = false;
-  std::string_view mode;             // splice | relay | translate | whole; empty before the first content
+  std::string_view mode;  // splice | relay | translate | whole; empty before the first content
   std::vector<AttemptRecord> attempts;
-  std::vector<AttemptRecord> skipped;   // engines that could not take the request, and why
+  std::vector<AttemptRecord> skipped;  // engines that could not take the request, and why
   Outcome outcome = Outcome::failed;
-  std::string_view error_code;       // of what the client was told, empty when it was answered
-  std::string reason;                // the provider's words for it
-  std::string answered_model;        // as the provider named it
+  std::string_view error_code;  // of what the client was told, empty when it was answered
+  std::string reason;           // the provider's words for it
+  std::string answered_model;   // as the provider named it
   std::string_view finish_reason;
-  Millis first_content_ms = -1;      // since the request came
+  Millis first_content_ms = -1;  // since the request came
   Millis total_ms = 0;
   Usage usage;
 };

@@ -1,20 +1,25 @@
-// The router: chats as state machines. Inputs come in with their time, actions go out; nothing waits in here.
+// The router: chats as state machines. Inputs come in with their time, actions go out; nothing
+// waits in here.
 //
+// clang-format off
 //   Trying ──2xx──► Listening ──first content──► Committed ──finished──► Closing ──► (gone)
 //     │ other status   │ failure, or one inside the 200    │ failure → error event → (gone)
 //     ▼                │
 //   Refused ──► judge ◄┘        close (client left), from any state → cancel → (gone)
 //                 next engine → Trying · same engine later → Waiting ──wake──► Trying · stop → error → (gone)
+// clang-format on
 //
 // Rules
-// * Nothing of a provider reaches the client before its first content; until then every failure is survivable.
+// * Nothing of a provider reaches the client before its first content; until then every failure
+//   is survivable.
 // * A step for one chat emits actions for that chat only, and never re-enters the router.
-// * respond, then end, exactly once a chat, unless the client left. Inputs for what is gone are ignored.
+// * respond, then end, exactly once a chat, unless the client left. Inputs for what is gone are
+//   ignored.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
-#include <map>
 
 #include "actions.h"
 #include "chat.h"
@@ -27,7 +32,15 @@ namespace spillway {
 
 class Chat;
 
-enum class ChatState : std::uint8_t { trying, refused, listening, committed, closing, waiting, gone };
+enum class ChatState : std::uint8_t {
+  trying,
+  refused,
+  listening,
+  committed,
+  closing,
+  waiting,
+  gone
+};
 
 struct ChatOpening {
   ChatId id = ChatId::none;

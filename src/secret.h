@@ -1,5 +1,5 @@
-// A string that must not be seen: keys. It cannot be printed, compared or converted by accident; only reveal() shows it, and the
-// few places that call it are the ones to review.
+// A string that must not be seen: keys. It cannot be printed, compared or converted by accident;
+// only reveal() shows it, and the few places that call it are the ones to review.
 #pragma once
 
 #include <string>

@@ -32,8 +32,8 @@ class HeadWriter {
   std::string head_;
 };
 
-// An engine's id as a token in a header: model names are the client's words, so anything but plain ones is
-// percent-encoded (RFC 3986).
+// An engine's id as a token in a header: model names are the client's words, so anything but plain
+// ones is percent-encoded (RFC 3986).
 void append_token(std::string& out, std::string_view id) {
   constexpr std::string_view hex = "0123456789ABCDEF";
   constexpr std::string_view plain =
@@ -50,9 +50,7 @@ void append_token(std::string& out, std::string_view id) {
   }
 }
 
-void append_number(std::string& out, std::int64_t number) {
-  json::append_decimal(out, number, 0);
-}
+void append_number(std::string& out, std::int64_t number) { json::append_decimal(out, number, 0); }
 
 // groq:llama-3.3-70b=rate_limited;12ms, cerebras:gpt-oss-120b=ok
 std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
@@ -146,16 +144,29 @@ void Surface::relay(const Frame& frame, std::string& out) {
   out += "\n\n";
 }
 
-void Surface::print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const {
-  // The client has the beginning of an event. Its object is closed, and the error becomes a member of it.
-  std::string_view data = cut.substr(cut.rfind('\n') == std::string_view::npos ? 0 : cut.rfind('\n') + 1);
-  const bool is_data = starts_with(data, "data:");
-  if (is_data) data = trimmed(data.substr(5));
+void Surface::print_stream_error(const ClientError& error, std::string_view cut,
+                                 std::string& out) const {
+  // The client has the beginning of an event: it becomes the one that tells the error, for a client
+  // gives up at an event that it cannot read. (An event of several data lines is left as it is: no
+  // provider cuts its JSON into lines.)
+  constexpr std::string_view field = "data: ";
+  const std::size_t line_at = cut.rfind('\n') + 1;  // 0 when there is no line end
+  const std::string_view line = cut.substr(line_at);
+  const bool is_first = cut.substr(0, line_at).find(field.substr(0, 5)) == std::string_view::npos;
+  std::string body;
+  dialect_.encode_error(error, body);
+  if (is_first && !line.empty() && starts_with(field, line)) {
+    // Nothing but the field's name has come, maybe not all of that.
+    out += field.substr(line.size());
+    out += body;
+    out += "\n\n";
+    return;
+  }
   std::string closing;
   bool needs_comma = false;
-  if (is_data && mend_object(data, closing, needs_comma)) {
-    std::string body;
-    dialect_.encode_error(error, body);
+  if (is_first && starts_with(line, "data:") &&
+      mend_object(trimmed(line.substr(5)), closing, needs_comma)) {
+    // Its object is closed, and the error becomes a member of it.
     out += closing;
     if (needs_comma) out += ',';
     out.append(body, 1, std::string::npos);  // without its opening brace
@@ -166,7 +177,8 @@ void Surface::print_stream_error(const ClientError& error, std::string_view cut,
   dialect_.encode_stream_error(error, out);
 }
 
-std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped) const {
+std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
+                                 const Dropped& dropped) const {
   HeadWriter head(common_);
   head.add("content-type", stream_ ? "text/event-stream; charset=utf-8" : "application/json");
   head.add("cache-control", stream_ ? "no-cache, no-transform" : "no-store");
@@ -187,8 +199,8 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts, con
   return head.take();
 }
 
-std::string Surface::error_head(const std::vector<AttemptRecord>& attempts, const ClientError& error,
-                                Millis retry_after_ms) const {
+std::string Surface::error_head(const std::vector<AttemptRecord>& attempts,
+                                const ClientError& error, Millis retry_after_ms) const {
   HeadWriter head(common_);
   head.add("content-type", "application/json");
   head.add("cache-control", "no-store");

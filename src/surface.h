@@ -1,4 +1,5 @@
-// The client's side of a chat: prints parts, relayed frames and errors in the client's dialect, and its response headers.
+// The client's side of a chat: prints parts, relayed frames and errors in the client's dialect, and
+// its response headers.
 #pragma once
 
 #include <string>
@@ -34,20 +35,27 @@ class Surface {
   // What the answer is called, once it is known: set before the first part is printed.
   void identify(Instant now, std::string id, std::string model);
 
-  void print(const Part& part, std::string& out) const { dialect_.encode_part(part, envelope_, out); }
-  void print(const Answer& answer, std::string& out) const { dialect_.encode_answer(answer, envelope_, out); }
+  void print(const Part& part, std::string& out) const {
+    dialect_.encode_part(part, envelope_, out);
+  }
+  void print(const Answer& answer, std::string& out) const {
+    dialect_.encode_answer(answer, envelope_, out);
+  }
   void print_terminator(std::string& out) const { out += dialect_.terminator; }
   // A frame of the client's own dialect, as it is.
   static void relay(const Frame& frame, std::string& out);
-  // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the client already has in
-  // part, so that this completes it.
-  void print_error(const ClientError& error, std::string& out) const { dialect_.encode_error(error, out); }
+  // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the
+  // client already has in part, so that this completes it.
+  void print_error(const ClientError& error, std::string& out) const {
+    dialect_.encode_error(error, out);
+  }
   void print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const;
 
   // Response heads, JSON objects.
-  [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped) const;
-  [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts, const ClientError& error,
-                                       Millis retry_after_ms) const;
+  [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts,
+                                        const Dropped& dropped) const;
+  [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts,
+                                       const ClientError& error, Millis retry_after_ms) const;
 
  private:
   const Dialect& dialect_;

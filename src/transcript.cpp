@@ -42,7 +42,8 @@ std::size_t leading_white(std::string_view escaped) {
   for (;;) {
     if (at < escaped.size() && escaped[at] == ' ') {
       ++at;
-    } else if (const auto unit = escaped.substr(at, 2); unit == "\\n" || unit == "\\r" || unit == "\\t") {
+    } else if (const auto unit = escaped.substr(at, 2);
+               unit == "\\n" || unit == "\\r" || unit == "\\t") {
       at += 2;
     } else {
       return at;
@@ -54,11 +55,15 @@ std::size_t leading_white(std::string_view escaped) {
 
 std::string_view name_of(FinishReason reason) {
   switch (reason) {
-    case FinishReason::length: return "length";
-    case FinishReason::tool_calls: return "tool_calls";
-    case FinishReason::content_filter: return "content_filter";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::tool_calls:
+      return "tool_calls";
+    case FinishReason::content_filter:
+      return "content_filter";
     case FinishReason::stop:
-    case FinishReason::other: break;
+    case FinishReason::other:
+      break;
   }
   return "stop";
 }
@@ -107,8 +112,8 @@ void Transcript::take_text(JsonText text, Parts& out) {
   }
 }
 
-// Reasoning in front of the text, between tags that may be cut anywhere. Only tags at the very beginning count:
-// later ones are the model talking about tags.
+// Reasoning in front of the text, between tags that may be cut anywhere. Only tags at the very
+// beginning count: later ones are the model talking about tags.
 void Transcript::take_tagged(JsonText text, Parts& out) {
   scratch_.assign(tag_);
   append_with_plain_angles(scratch_, text.escaped());
@@ -159,7 +164,8 @@ void Transcript::end_part(Parts& out) {
 // The call that a fragment belongs to: the last one begun under its key.
 Transcript::Call* Transcript::find_call(CallKey key) {
   if (key == kLatestCall) return calls_.empty() ? nullptr : &calls_.back();
-  const auto found = std::find_if(calls_.rbegin(), calls_.rend(), [key](const Call& call) { return call.key == key; });
+  const auto found = std::find_if(calls_.rbegin(), calls_.rend(),
+                                  [key](const Call& call) { return call.key == key; });
   return found == calls_.rend() ? nullptr : &*found;
 }
 
@@ -175,7 +181,8 @@ void Transcript::take_call(const ToolCall& call, Parts& out) {
   }
   end_part(out);
   has_content_ = true;
-  Call made{call.key, std::string(call.id.escaped()), next_index_++, static_cast<std::uint32_t>(calls_.size())};
+  Call made{call.key, std::string(call.id.escaped()), next_index_++,
+            static_cast<std::uint32_t>(calls_.size())};
   scratch_ = made.id;
   if (scratch_.empty()) {
     constexpr std::string_view hex = "0123456789abcdef";
@@ -183,7 +190,9 @@ void Transcript::take_call(const ToolCall& call, Parts& out) {
     std::uint64_t bits = seed_ + 0x9E3779B97F4A7C15ULL * (calls_.size() + 1);
     for (int i = 0; i < 16; ++i, bits >>= 4) scratch_.push_back(hex[bits & 15]);
   }
-  emit(PartBegin{made.index, PartKind::tool_call, made.tool_index, JsonText::trusted(scratch_), call.name}, out);
+  emit(PartBegin{made.index, PartKind::tool_call, made.tool_index, JsonText::trusted(scratch_),
+                 call.name},
+       out);
   if (!call.signature.empty())
     emit(PartDelta{made.index, PartKind::tool_call, made.tool_index, {}, call.signature}, out);
   calls_.push_back(std::move(made));
@@ -206,12 +215,14 @@ void Transcript::close(Parts& out) {
   if (!tag_.empty()) {
     scratch_ = std::move(tag_);
     tag_.clear();
-    say(thinking_ == Thinking::inside ? PartKind::reasoning : PartKind::text, JsonText::trusted(scratch_), {}, out);
+    say(thinking_ == Thinking::inside ? PartKind::reasoning : PartKind::text,
+        JsonText::trusted(scratch_), {}, out);
   }
   end_part(out);
   for (const Call& call : calls_) {
     if (!call.has_arguments)
-      emit(PartDelta{call.index, PartKind::tool_call, call.tool_index, JsonText::plain("{}"), {}}, out);
+      emit(PartDelta{call.index, PartKind::tool_call, call.tool_index, JsonText::plain("{}"), {}},
+           out);
     emit(PartEnd{call.index, PartKind::tool_call, call.tool_index}, out);
   }
   emit(Closing{reason(), usage_}, out);
@@ -225,7 +236,11 @@ void Transcript::emit(const Part& part, Parts& out) {
   out.push_back(part);
   if (!gathering_) return;
   if (const auto* begin = std::get_if<PartBegin>(&part)) {
-    answer_.pieces.push_back({begin->kind, {}, std::string(begin->id.escaped()), std::string(begin->name.escaped()), {}});
+    answer_.pieces.push_back({begin->kind,
+                              {},
+                              std::string(begin->id.escaped()),
+                              std::string(begin->name.escaped()),
+                              {}});
   } else if (const auto* delta = std::get_if<PartDelta>(&part)) {
     gathered_ += delta->text.escaped().size();
     if (gathered_ > limits::answer_bytes_max) {

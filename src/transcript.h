@@ -1,15 +1,18 @@
-// Turns raw events into a well-formed answer (see part.h), whatever the provider got wrong on the way.
+// Turns raw events into a well-formed answer (see part.h), whatever the provider got wrong on the
+// way.
 //
 //   for (const Event& event : events) {
 //     parts.clear();
 //     transcript.take(event, parts);
 //     for (const Part& part : parts) print(part);     // views hold until the next take()
 //   }
-//   transcript.close(parts);                           // when the stream is over: ends what is open
+//   transcript.close(parts);                           // when the stream is over: ends what is
+//   open
 //
-// What it repairs: tool calls that share an index, have none, repeat their id or lack one; arguments given as an object or not
-// at all; finish reasons that contradict the content; usage told twice or in pieces; <think> tags in the text.
-// Memory: a few dozen bytes a tool call; nothing of the text is kept unless gather() asked for the answer whole.
+// What it repairs: tool calls that share an index, have none, repeat their id or lack one;
+// arguments given as an object or not at all; finish reasons that contradict the content; usage
+// told twice or in pieces; <think> tags in the text. Memory: a few dozen bytes a tool call; nothing
+// of the text is kept unless gather() asked for the answer whole.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +54,7 @@ class Transcript {
  private:
   struct Call {
     CallKey key;
-    std::string id;          // escaped, as the provider gave it; empty when it gave none
+    std::string id;  // escaped, as the provider gave it; empty when it gave none
     std::uint32_t index;
     std::uint32_t tool_index;
     bool has_arguments = false;

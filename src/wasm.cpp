@@ -1,5 +1,5 @@
-// The host ABI (docs/ARCHITECTURE.md): exports → the core → imports. The only file that knows the host.
-// Both toolchains build it with no generated glue. Bytes are lent for one call, both ways.
+// The host ABI (docs/ARCHITECTURE.md): exports → the core → imports. The only file that knows the
+// host. Both toolchains build it with no generated glue. Bytes are lent for one call, both ways.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,10 +13,12 @@
 // The C names are not the exported ones: `open` and `close` are the C library's.
 #define SPILLWAY_EXPORT(name) extern "C" __attribute__((export_name(#name), used))
 
-SPILLWAY_IMPORT(fetch) void host_fetch(std::int32_t exchange, const char* head, std::size_t head_size,
-                                       const char* body, std::size_t body_size);
+SPILLWAY_IMPORT(fetch)
+void host_fetch(std::int32_t exchange, const char* head, std::size_t head_size, const char* body,
+                std::size_t body_size);
 SPILLWAY_IMPORT(cancel) void host_cancel(std::int32_t exchange);
-SPILLWAY_IMPORT(respond) void host_respond(std::int32_t chat, std::int32_t status, const char* head, std::size_t size);
+SPILLWAY_IMPORT(respond)
+void host_respond(std::int32_t chat, std::int32_t status, const char* head, std::size_t size);
 SPILLWAY_IMPORT(write) void host_write(std::int32_t chat, const char* bytes, std::size_t size);
 SPILLWAY_IMPORT(splice) void host_splice(std::int32_t chat, std::int32_t exchange);
 SPILLWAY_IMPORT(end) void host_end(std::int32_t chat);
@@ -30,7 +32,8 @@ using namespace spillway;
 class HostActions final : public Actions {
  public:
   void fetch(ExchangeId exchange, std::string_view head, std::string_view body) override {
-    host_fetch(static_cast<std::int32_t>(exchange), head.data(), head.size(), body.data(), body.size());
+    host_fetch(static_cast<std::int32_t>(exchange), head.data(), head.size(), body.data(),
+               body.size());
   }
   void cancel(ExchangeId exchange) override { host_cancel(static_cast<std::int32_t>(exchange)); }
   void respond(ChatId chat, int status, std::string_view head) override {
@@ -51,7 +54,8 @@ class HostActions final : public Actions {
   }
 };
 
-// What one instance of the module holds. Made once and never destroyed: an instance is dropped whole.
+// What one instance of the module holds. Made once and never destroyed: an instance is dropped
+// whole.
 struct Instance {
   HostActions actions;
   std::string input;
@@ -63,9 +67,7 @@ Instance& instance() {
   return *made;
 }
 
-Instant instant(double ms) {
-  return Instant::at_ms(static_cast<std::int64_t>(ms));
-}
+Instant instant(double ms) { return Instant::at_ms(static_cast<std::int64_t>(ms)); }
 
 std::string_view taken(std::int32_t size) {
   return std::string_view(instance().input).substr(0, static_cast<std::size_t>(size));
@@ -73,9 +75,7 @@ std::string_view taken(std::int32_t size) {
 
 }  // namespace
 
-SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() {
-  return 1;
-}
+SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 1; }
 
 // Room for the input of the next call; null when it is more than the core accepts.
 SPILLWAY_EXPORT(input) char* spillway_input(std::int32_t size) {
@@ -105,7 +105,9 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
   return 0;
 }
 
-SPILLWAY_EXPORT(open) std::int32_t spillway_open(double now, double seed, std::int32_t head_size, std::int32_t body_size) {
+SPILLWAY_EXPORT(open)
+std::int32_t
+    spillway_open(double now, double seed, std::int32_t head_size, std::int32_t body_size) {
   Instance& self = instance();
   HttpRequest request;
   request.body_too_large = body_size < 0;
@@ -119,11 +121,15 @@ SPILLWAY_EXPORT(open) std::int32_t spillway_open(double now, double seed, std::i
       self.gateway->open(instant(now), static_cast<std::uint64_t>(seed), std::move(request)));
 }
 
-SPILLWAY_EXPORT(on_response) void spillway_on_response(double now, std::int32_t exchange, std::int32_t status, std::int32_t size) {
-  instance().gateway->step(instant(now), input::Response{ExchangeId{exchange}, status, taken(size)});
+SPILLWAY_EXPORT(on_response)
+void spillway_on_response(double now, std::int32_t exchange, std::int32_t status,
+                          std::int32_t size) {
+  instance().gateway->step(instant(now),
+                           input::Response{ExchangeId{exchange}, status, taken(size)});
 }
 
-SPILLWAY_EXPORT(on_chunk) void spillway_on_chunk(double now, std::int32_t exchange, std::int32_t size) {
+SPILLWAY_EXPORT(on_chunk)
+void spillway_on_chunk(double now, std::int32_t exchange, std::int32_t size) {
   instance().gateway->step(instant(now), input::Chunk{ExchangeId{exchange}, taken(size)});
 }
 
@@ -131,11 +137,13 @@ SPILLWAY_EXPORT(on_end) void spillway_on_end(double now, std::int32_t exchange) 
   instance().gateway->step(instant(now), input::End{ExchangeId{exchange}});
 }
 
-SPILLWAY_EXPORT(on_error) void spillway_on_error(double now, std::int32_t exchange, std::int32_t size) {
+SPILLWAY_EXPORT(on_error)
+void spillway_on_error(double now, std::int32_t exchange, std::int32_t size) {
   instance().gateway->step(instant(now), input::Error{ExchangeId{exchange}, taken(size)});
 }
 
-SPILLWAY_EXPORT(on_wake) void spillway_on_wake(double now, std::int32_t chat, std::int32_t reading) {
+SPILLWAY_EXPORT(on_wake)
+void spillway_on_wake(double now, std::int32_t chat, std::int32_t reading) {
   instance().gateway->step(instant(now), input::Wake{ChatId{chat}, reading != 0});
 }
 

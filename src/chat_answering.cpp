@@ -1,0 +1,139 @@
+// Answering the client: the commit, the end of an answer, and every way to say that there is none.
+
+#include "chat_machine.h"
+
+namespace spillway {
+
+void Chat::flush() {
+  if (!shared_.out.empty()) shared_.actions.write(id_, shared_.out);
+  shared_.out.clear();
+}
+
+// The first content is here: from now on this engine is the one that answers.
+void Chat::commit(Instant now) {
+  state_ = ChatState::committed;
+  report_.first_content_ms = now - opened_;
+  report_.mode = name_of(attempt_->mode);
+  record(now, "ok");
+  shared_.health.succeeded(engine().id);
+  shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt_->dropped));
+  if (!attempt_->held.empty()) shared_.actions.write(id_, attempt_->held);
+  std::string().swap(attempt_->held);
+  if (attempt_->mode == Mode::splice && attempt_->open)
+    shared_.actions.splice(id_, attempt_->exchange);
+  request_.reset();
+}
+
+// The answer is all there: prints its end. An answer with nothing in it is a failure, while that
+// can still be mended.
+void Chat::conclude(Instant now) {
+  Attempt& attempt = *attempt_;
+  const FinishReason reason = attempt.transcript.reason();
+  // First, for it may say what was held back as the beginning of a tag.
+  shared_.parts.clear();
+  attempt.transcript.close(shared_.parts);
+  if (!attempt.transcript.has_content() && reason != FinishReason::length) {
+    if (reason == FinishReason::content_filter)
+      return fail(now,
+                  failed(FailureKind::content_filter, "the provider's policy stopped the answer"));
+    return fail(now, failed(FailureKind::empty, "the answer is empty"));
+  }
+  shared_.out.clear();
+  print_parts(now);
+  if (surface_.streams()) {
+    if (state_ == ChatState::listening) commit(now);
+    const bool has_terminator = attempt.mode == Mode::splice && attempt.done;
+    if (!attempt.tail.empty()) shared_.out += "\n\n";
+    if (!has_terminator) surface_.print_terminator(shared_.out);
+    flush();
+  }
+  attempt.finished_at = now;
+  state_ = ChatState::closing;
+  arm(now);
+}
+
+// The answer has been printed and its exchange is over (or was given up).
+void Chat::complete(Instant now) {
+  Attempt& attempt = *attempt_;
+  if (!surface_.streams()) {
+    report_.first_content_ms = now - opened_;
+    report_.mode = name_of(attempt.mode);
+    record(now, "ok");
+    shared_.health.succeeded(engine().id);
+    shared_.out.clear();
+    if (attempt.mode == Mode::whole) {
+      shared_.out += attempt.body;
+    } else {
+      std::string model = attempt.model;
+      if (model.empty()) json::append_escaped(model, engine().model());
+      surface_.identify(now, attempt.id.empty() ? "chatcmpl-" + report_.request_id : attempt.id,
+                        std::move(model));
+      surface_.print(attempt.transcript.answer(), shared_.out);
+    }
+    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt.dropped));
+    flush();
+  }
+  shared_.actions.end(id_);
+  leave(now, Outcome::completed);
+}
+
+// A stream that the client is reading has failed: the client is told in its own dialect, never that
+// it is finished.
+void Chat::cut(Instant now, const Failure& failure) {
+  ClientError error =
+      client_error(failure, engine().id + " failed in the middle of its answer: " + failure.reason);
+  shared_.config.redact(error.message);
+  report_.error_code = error.code;
+  report_.reason = error.message;
+  report_.attempts.back().outcome = name_of(failure.kind);
+  Attempt& attempt = *attempt_;
+  if (attempt.mode == Mode::splice && attempt.tail.empty()) {
+    while (attempt.framing.next())
+      continue;  // what came behind the failure has gone to the client too
+    attempt.tail = attempt.framing.unfinished();
+  }
+  shared_.out.clear();
+  if (!attempt.told) surface_.print_stream_error(error, attempt.tail, shared_.out);
+  flush();
+  shared_.actions.end(id_);
+  leave(now, Outcome::cut);
+}
+
+void Chat::answer_error(Instant now, const ClientError& error, Millis retry_after_ms) {
+  report_.error_code = error.code;
+  report_.reason = error.message;
+  std::string body;
+  surface_.print_error(error, body);
+  shared_.actions.respond(id_, error.status,
+                          surface_.error_head(report_.attempts, error, retry_after_ms));
+  shared_.actions.write(id_, body);
+  shared_.actions.end(id_);
+  leave(now, Outcome::failed);
+}
+
+// No engine is left: the most useful of their reasons is the answer.
+void Chat::give_up(Instant now) {
+  if (!failure_) {
+    answer_error(now,
+                 {400, "invalid_request_error", "unsupported",
+                  "No engine takes every field of this strict request", "spillway.strict"},
+                 -1);
+    return;
+  }
+  std::string message = failure_->engine + ": " + failure_->failure.reason;
+  if (report_.attempts.size() > 1) {
+    message += " (no engine answered:";
+    for (const AttemptRecord& attempt : report_.attempts) {
+      message += ' ' + attempt.engine + '=';
+      message += attempt.outcome;
+    }
+    message += ')';
+  }
+  ClientError error = client_error(failure_->failure, std::move(message));
+  shared_.config.redact(error.message);
+  shared_.config.redact(error.param);
+  const bool may_wait = error.status == 429 || error.status == 503;
+  answer_error(now, error, may_wait ? failure_->failure.retry_after_ms : -1);
+}
+
+}  // namespace spillway
