@@ -80,6 +80,9 @@ ResponseHead read_response_head(int status, std::string_view json) {
       Row{"retry-after-ms", &ResponseHead::retry_after_ms},
       Row{"x-ratelimit-reset-requests", &ResponseHead::reset_requests},
       Row{"x-ratelimit-reset-tokens", &ResponseHead::reset_tokens},
+      Row{"x-ratelimit-reset", &ResponseHead::reset},
+      Row{"anthropic-ratelimit-requests-reset", &ResponseHead::reset_requests},
+      Row{"anthropic-ratelimit-tokens-reset", &ResponseHead::reset_tokens},
       Row{"x-amzn-errortype", &ResponseHead::error_type},
   };
   ResponseHead head;
