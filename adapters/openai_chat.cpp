@@ -12,6 +12,7 @@
 
 #include "adapters.h"
 #include "openai_chat_client.h"
+#include "translate.h"
 
 namespace spillway::adapters {
 namespace {
@@ -25,7 +26,7 @@ using json::Writer;
 
 void append_path(const Target&, std::string& out) { out += "/chat/completions"; }
 
-bool has(const Target& target, quirk::Set quirk) { return (target.quirks & quirk) != 0; }
+using translate::has;
 
 // Nine alphanumerics that depend on nothing but the id, so that a call and its result still match.
 void write_short_id(JsonText id, Writer& out) {
@@ -137,15 +138,19 @@ void write_sampling(const ChatRequest& request, const Target& target, Writer& ou
   struct Field {
     std::string_view name;
     std::string_view value;
+    double default_value;
+    quirk::Set refused_by;
   };
-  const std::array<Field, 4> fields{{{"temperature", request.temperature},
-                                     {"top_p", request.top_p},
-                                     {"frequency_penalty", request.frequency_penalty},
-                                     {"presence_penalty", request.presence_penalty}}};
+  constexpr quirk::Set no_penalties = quirk::no_sampling | quirk::no_penalties;
+  const std::array<Field, 4> fields{
+      {{"temperature", request.temperature, 1, quirk::no_sampling},
+       {"top_p", request.top_p, 1, quirk::no_sampling},
+       {"frequency_penalty", request.frequency_penalty, 0, no_penalties},
+       {"presence_penalty", request.presence_penalty, 0, no_penalties}}};
   for (const Field& field : fields) {
     if (field.value.empty()) continue;
-    if (has(target, quirk::no_sampling)) {
-      dropped.push_back(field.name);
+    if (has(target, field.refused_by)) {
+      translate::drop_number(dropped, field.name, field.value, field.default_value);
     } else {
       out.key(field.name).raw(field.value);
     }
@@ -169,7 +174,11 @@ void write_tools(const ChatRequest& request, const Target& target, Writer& out, 
     for (const Tool& tool : request.tools) out.raw(tool.raw);
     out.end_array();
   }
-  if (!request.tool_choice.raw.empty()) out.key("tool_choice").raw(request.tool_choice.raw);
+  if (request.tool_choice.kind == ToolChoice::Kind::required) {
+    out.key("tool_choice").string("required");
+  } else if (!request.tool_choice.raw.empty()) {
+    out.key("tool_choice").raw(request.tool_choice.raw);
+  }
   if (request.parallel_tool_calls) {
     if (has(target, quirk::no_parallel_tool_calls_field)) {
       dropped.push_back("parallel_tool_calls");

@@ -1,4 +1,5 @@
-// OpenAI Chat Completions, as served to a client: the halves of the dialect that openai_chat.cpp lists in its table.
+// OpenAI Chat Completions, as served to a client: the halves of the dialect that openai_chat.cpp
+// lists in its table.
 #pragma once
 
 #include "dialect.h"

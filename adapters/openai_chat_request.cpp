@@ -605,12 +605,13 @@ bool RequestReader::read_tool(Tool& tool, const std::string& path) {
 bool RequestReader::read_tool_choice() {
   ToolChoice& choice = request_.tool_choice;
   if (in_.peek() == Type::string) {
-    const JsonText word = JsonText::trusted(Reader(in_).string().value_or(JsonText()).escaped());
     choice.raw = in_.raw();
-    choice.kind = word.escaped() == "auto"       ? ToolChoice::Kind::automatic
-                  : word.escaped() == "none"     ? ToolChoice::Kind::none
-                  : word.escaped() == "required" ? ToolChoice::Kind::required
-                                                 : ToolChoice::Kind::unset;
+    // "any" is Mistral's word, which clients written for it say to others too.
+    const bool required = choice.raw == R"("required")" || choice.raw == R"("any")";
+    choice.kind = required                    ? ToolChoice::Kind::required
+                  : choice.raw == R"("auto")" ? ToolChoice::Kind::automatic
+                  : choice.raw == R"("none")" ? ToolChoice::Kind::none
+                                              : ToolChoice::Kind::unset;
     if (choice.kind != ToolChoice::Kind::unset) return true;
     return refuse("tool_choice", "Expected auto, none, required or a named function",
                   "invalid_value");

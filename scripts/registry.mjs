@@ -24,6 +24,7 @@ export const QUIRKS = [
   'usage_excludes_reasoning', 'no_done', 'think_tags', 'no_developer_role', 'short_tool_ids',
   'irregular_stream', 'reasoning_history', 'reasoning_history_as_reasoning', 'images_inline_only',
   'no_parallel_tool_calls_field',
+  'reasoning_budget', 'reasoning_always', 'no_penalties', 'no_json_with_tools',
 ];
 
 /**

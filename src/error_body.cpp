@@ -173,11 +173,13 @@ void BodyReader::read_path(json::Reader& in, Rank rank) {
     } else if (in.peek() == json::Type::number) {
       part = in.raw();
     }
-    if (part.empty() || (path.empty() && part == "body") || path.size() > kCodeBytesMax) continue;
+    if (part.empty() || (path.empty() && part == "body") ||
+        path.size() > limits::error_code_bytes_max)
+      continue;
     if (!path.empty()) path.push_back('.');
     path.append(part);
   }
-  param.offer(path, rank, kCodeBytesMax);
+  param.offer(path, rank, limits::error_code_bytes_max);
 }
 
 void BodyReader::take(Role role, std::string_view text, Rank rank, int depth) {
@@ -191,24 +193,24 @@ void BodyReader::take(Role role, std::string_view text, Rank rank, int depth) {
     case Role::code:
       return take_code(text, rank);
     case Role::param:
-      return param.offer(text, rank, kCodeBytesMax);
+      return param.offer(text, rank, limits::error_code_bytes_max);
     case Role::wait:
-      return wait.offer(text, rank, kCodeBytesMax);
+      return wait.offer(text, rank, limits::error_code_bytes_max);
     case Role::reset:
-      return reset.offer(text, rank, kCodeBytesMax);
+      return reset.offer(text, rank, limits::error_code_bytes_max);
     case Role::reason:
       add_word(text);
-      return reason.offer(text, rank, kCodeBytesMax);
+      return reason.offer(text, rank, limits::error_code_bytes_max);
     case Role::blocked:
       add_word("blockReason");
       message.offer("the prompt was refused: " + std::string(text), kAside,
                     limits::reason_bytes_max);
-      return type.offer(text, rank, kCodeBytesMax);
+      return type.offer(text, rank, limits::error_code_bytes_max);
     case Role::type:
     case Role::status:
       if (text == "error") return;  // says only what is known
       add_word(text);
-      return type.offer(text, rank, kCodeBytesMax);
+      return type.offer(text, rank, limits::error_code_bytes_max);
     case Role::container:
     case Role::unknown:
       return;
@@ -226,7 +228,7 @@ void BodyReader::take_message(std::string_view text, Rank rank, int depth) {
 
 void BodyReader::take_code(std::string_view text, Rank rank) {
   add_word(text);
-  if (!take_status(text, rank)) code.offer(text, rank, kCodeBytesMax);
+  if (!take_status(text, rank)) code.offer(text, rank, limits::error_code_bytes_max);
 }
 
 // A code that only repeats an HTTP status ("404" at Azure, 400 at Google) is a status.
@@ -246,7 +248,7 @@ bool BodyReader::take_status(std::string_view text, Rank rank) {
 
 void BodyReader::add_word(std::string_view word) {
   if (words.size() > limits::reason_bytes_max) return;
-  words.append(lower_case(folded(word, kCodeBytesMax)));
+  words.append(lower_case(folded(word, limits::error_code_bytes_max)));
   words.push_back('\n');
 }
 

@@ -40,8 +40,4 @@ struct ErrorBody {
 [[nodiscard]] std::string folded(std::string_view bytes, std::size_t bytes_max);
 [[nodiscard]] std::string lower_case(std::string_view text);
 
-// The longest code recorded has 71 bytes ("The caller does not have permission to execute …"); what
-// is longer is no code.
-inline constexpr std::size_t kCodeBytesMax = 160;
-
 }  // namespace spillway

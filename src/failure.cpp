@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, kFailureKinds> kKindNames{
 // "ValidationException:http://internal.amazon.com/…" → ValidationException
 std::string_view exception_name(std::string_view error_type) {
   error_type = trimmed(error_type.substr(0, error_type.find(':')));
-  return error_type.size() <= kCodeBytesMax ? error_type : std::string_view();
+  return error_type.size() <= limits::error_code_bytes_max ? error_type : std::string_view();
 }
 
 FailureKind kind_of_status(int status) {
@@ -132,7 +132,7 @@ std::string_view name_of(FailureKind kind) { return kKindNames[static_cast<std::
 Failure classify(Instant now, const ResponseHead& head, std::string_view body) {
   ErrorBody said = read_error_body(body);
   if (const std::string_view name = exception_name(head.error_type); !name.empty()) {
-    const std::string exception = folded(name, kCodeBytesMax);
+    const std::string exception = folded(name, limits::error_code_bytes_max);
     said.words.append(lower_case(exception)).append("\n");
     if (said.code.empty()) said.code = exception;
   }

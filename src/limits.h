@@ -52,6 +52,12 @@ inline constexpr std::size_t chats_max = 10'000;
 inline constexpr int keys_per_provider_max = 32;
 // Engines whose health is remembered; the stalest is forgotten first.
 inline constexpr std::size_t health_entries_max = 4096;
+// Names in x-spillway-dropped, and bytes of one: a client names its own unknown fields.
+inline constexpr std::size_t dropped_names_max = 32;
+inline constexpr std::size_t dropped_name_bytes_max = 64;
+// A provider's own error code: the longest recorded has 71 bytes ("The caller does not have
+// permission to execute …"); what is longer is no code.
+inline constexpr std::size_t error_code_bytes_max = 160;
 // Config texts together.
 inline constexpr std::size_t config_bytes_max = MiB;
 
@@ -67,5 +73,20 @@ inline constexpr std::int64_t backoff_ms = 250;
 inline constexpr std::int64_t backoff_ms_max = 8000;
 // A finished answer waits this long for its usage and terminator, then counts as complete.
 inline constexpr std::int64_t finish_grace_ms = 2000;
+
+// What providers bound themselves.
+// Anthropic wants an output limit always. When the client names none: not the engine's own, for on
+// engines of 200,000 tokens the prompt and the limit must fit the window together.
+inline constexpr std::int64_t anthropic_output_tokens = 32'000;
+// When the engine's limit is not known either: what every model since 2024 can.
+inline constexpr std::int64_t anthropic_output_tokens_unknown = 8'192;
+// thinking.budget_tokens: the least that is taken; it must also be less than max_tokens.
+inline constexpr std::int64_t anthropic_thinking_tokens_min = 1'024;
+inline constexpr std::size_t anthropic_user_id_bytes_max = 256;
+// Gemini's generationConfig.stopSequences takes this many.
+inline constexpr std::size_t gemini_stop_sequences_max = 5;
+// thinkingConfig.thinkingBudget: what all of Gemini 2.5 takes; Pro cannot go below 128.
+inline constexpr std::int64_t gemini_thinking_tokens_min = 128;
+inline constexpr std::int64_t gemini_thinking_tokens_max = 24'576;
 
 }  // namespace spillway::limits

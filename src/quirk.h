@@ -29,6 +29,13 @@ inline constexpr Set reasoning_history_as_reasoning = 1U << 14;  // … as `reas
 inline constexpr Set images_inline_only = 1U << 12;              // image URLs are refused
 inline constexpr Set no_parallel_tool_calls_field = 1U << 13;    // parallel_tool_calls is refused
 
+// An effort is sent as a budget of reasoning tokens, not as a level.
+inline constexpr Set reasoning_budget = 1U << 15;
+// Reasoning cannot be switched off: effort "none" asks for the least there is.
+inline constexpr Set reasoning_always = 1U << 16;
+inline constexpr Set no_penalties = 1U << 17;        // presence and frequency penalty are refused
+inline constexpr Set no_json_with_tools = 1U << 18;  // JSON output and tools are refused together
+
 struct Name {
   std::string_view name;
   Set bit;
@@ -49,6 +56,10 @@ inline constexpr std::array kNames{
     Name{"reasoning_history_as_reasoning", reasoning_history_as_reasoning},
     Name{"images_inline_only", images_inline_only},
     Name{"no_parallel_tool_calls_field", no_parallel_tool_calls_field},
+    Name{"reasoning_budget", reasoning_budget},
+    Name{"reasoning_always", reasoning_always},
+    Name{"no_penalties", no_penalties},
+    Name{"no_json_with_tools", no_json_with_tools},
 };
 
 }  // namespace spillway::quirk

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "limits.h"
 #include "mend.h"
 #include "text.h"
 
@@ -93,6 +94,18 @@ void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts) 
   head.add("server-timing", timing_value(attempts));
 }
 
+// temperature, seed, … (5 more)
+std::string dropped_value(const Dropped& dropped) {
+  std::string value;
+  const std::size_t shown = std::min(dropped.size(), limits::dropped_names_max);
+  for (std::size_t name = 0; name < shown; ++name) {
+    if (name != 0) value += ", ";
+    append_token(value, dropped[name].substr(0, limits::dropped_name_bytes_max));
+  }
+  if (shown < dropped.size()) value += ", (" + std::to_string(dropped.size() - shown) + " more)";
+  return value;
+}
+
 struct Told {
   int status;
   std::string_view type;
@@ -116,6 +129,33 @@ constexpr std::array<Told, kFailureKinds> kTold{{
     {400, "invalid_request_error", "invalid_request"},
     {413, "invalid_request_error", "request_too_large"},
 }};
+
+// The beginning of an event that a client has. (An event of several data lines is left as it is: no
+// provider cuts its JSON into lines.)
+struct Begun {
+  Begun(std::string_view cut, const Dialect& dialect) {
+    constexpr std::string_view field = "data: ";
+    const std::size_t line_at = cut.rfind('\n') + 1;  // 0 when there is no line end
+    const std::string_view line = cut.substr(line_at);
+    const bool is_first = cut.substr(0, line_at).find(field.substr(0, 5)) == std::string_view::npos;
+    if (!is_first || line.empty()) return;
+    is_field = starts_with(field, line);
+    if (is_field) rest_of_field = field.substr(line.size());
+    is_data = starts_with(line, field.substr(0, 5));
+    if (is_data) data = trimmed(line.substr(5));
+    const std::string_view end = dialect.terminator.substr(
+        std::min(dialect.terminator.find(field) + field.size(), dialect.terminator.size()));
+    is_terminator = is_data && !data.empty() && starts_with(end, data);
+    if (is_field || is_terminator) rest_of_terminator = end.substr(data.size());
+  }
+
+  bool is_field = false;  // nothing but the field's name has come, maybe not all of that
+  std::string_view rest_of_field;
+  bool is_terminator = false;
+  std::string_view rest_of_terminator;
+  bool is_data = false;
+  std::string_view data;
+};
 
 }  // namespace
 
@@ -144,28 +184,43 @@ void Surface::relay(const Frame& frame, std::string& out) {
   out += "\n\n";
 }
 
-void Surface::print_stream_error(const ClientError& error, std::string_view cut,
-                                 std::string& out) const {
-  // The client has the beginning of an event: it becomes the one that tells the error, for a client
-  // gives up at an event that it cannot read. (An event of several data lines is left as it is: no
-  // provider cuts its JSON into lines.)
-  constexpr std::string_view field = "data: ";
-  const std::size_t line_at = cut.rfind('\n') + 1;  // 0 when there is no line end
-  const std::string_view line = cut.substr(line_at);
-  const bool is_first = cut.substr(0, line_at).find(field.substr(0, 5)) == std::string_view::npos;
-  std::string body;
-  dialect_.encode_error(error, body);
-  if (is_first && !line.empty() && starts_with(field, line)) {
-    // Nothing but the field's name has come, maybe not all of that.
-    out += field.substr(line.size());
-    out += body;
-    out += "\n\n";
+void Surface::print_end(std::string_view cut, std::string& out) const {
+  const Begun begun(cut, dialect_);
+  if (begun.is_field || begun.is_terminator) {
+    out += begun.rest_of_field;
+    out += begun.rest_of_terminator;
     return;
   }
   std::string closing;
   bool needs_comma = false;
-  if (is_first && starts_with(line, "data:") &&
-      mend_object(trimmed(line.substr(5)), closing, needs_comma)) {
+  if (begun.is_data && mend_object(begun.data, closing, needs_comma)) {
+    out += closing;
+    out += '}';
+  }
+  if (!cut.empty()) out += "\n\n";
+  out += dialect_.terminator;
+}
+
+void Surface::print_stream_error(const ClientError& error, std::string_view cut,
+                                 std::string& out) const {
+  // What the client has becomes the event that tells the error, for a client gives up at an event
+  // that it cannot read.
+  const Begun begun(cut, dialect_);
+  std::string body;
+  dialect_.encode_error(error, body);
+  if (begun.is_field) {
+    out += begun.rest_of_field;
+    out += body;
+    out += "\n\n";
+    return;
+  }
+  if (begun.is_terminator) {  // the provider was through with its answer
+    out += begun.rest_of_terminator;
+    return;
+  }
+  std::string closing;
+  bool needs_comma = false;
+  if (begun.is_data && mend_object(begun.data, closing, needs_comma)) {
     // Its object is closed, and the error becomes a member of it.
     out += closing;
     if (needs_comma) out += ',';
@@ -188,14 +243,7 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
     head.add("x-spillway-engine", engine);
   }
   add_attempts(head, attempts);
-  if (!dropped.empty()) {
-    std::string names;
-    for (const std::string_view name : dropped) {
-      if (!names.empty()) names += ", ";
-      append_token(names, name);
-    }
-    head.add("x-spillway-dropped", names);
-  }
+  if (!dropped.empty()) head.add("x-spillway-dropped", dropped_value(dropped));
   return head.take();
 }
 

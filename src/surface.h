@@ -41,7 +41,8 @@ class Surface {
   void print(const Answer& answer, std::string& out) const {
     dialect_.encode_answer(answer, envelope_, out);
   }
-  void print_terminator(std::string& out) const { out += dialect_.terminator; }
+  // The end of a stream whose answer is whole. `cut` as for print_stream_error().
+  void print_end(std::string_view cut, std::string& out) const;
   // A frame of the client's own dialect, as it is.
   static void relay(const Frame& frame, std::string& out);
   // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the

@@ -1,0 +1,256 @@
+// Anthropic Messages, as spoken to a provider: reading what it answers. The request is in
+// anthropic_request.cpp. https://platform.claude.com/docs/en/api/messages,
+// …/build-with-claude/streaming, …/handling-stop-reasons
+//
+// A stream is message_start, then for each block of content its start, deltas and stop under one
+// index, then message_delta with the stop reason and message_stop; pings come anywhere. A whole
+// answer is the message of message_start, complete. Blocks of tools that the provider runs itself
+// say nothing to the client and are passed over.
+
+#include <algorithm>
+#include <array>
+
+#include "adapters.h"
+#include "anthropic_upstream.h"
+
+namespace spillway::adapters {
+namespace {
+
+using json::Reader;
+using json::Type;
+
+struct StopReason {
+  std::string_view word;
+  FinishReason reason;
+};
+constexpr std::array kStopReasons{
+    StopReason{"end_turn", FinishReason::stop},
+    StopReason{"stop_sequence", FinishReason::stop},
+    StopReason{"tool_use", FinishReason::tool_calls},
+    StopReason{"max_tokens", FinishReason::length},
+    StopReason{"model_context_window_exceeded", FinishReason::length},
+    StopReason{"refusal", FinishReason::content_filter},
+    StopReason{"pause_turn", FinishReason::other},  // a tool of the provider's own wants to go on
+};
+
+void append_path(const Target&, std::string& out) { out += "/messages"; }
+
+// A content block, or the delta of one, or the delta of a message: their members do not collide.
+struct Block {
+  JsonText type;
+  JsonText text;
+  JsonText thinking;
+  JsonText signature;
+  JsonText data;
+  JsonText partial_json;
+  JsonText id;
+  JsonText name;
+  JsonText stop_reason;
+  std::string_view input;
+};
+
+Block read_block(Reader& in) {
+  struct Member {
+    std::string_view name;
+    JsonText Block::* field;
+  };
+  static constexpr std::array kMembers{
+      Member{"type", &Block::type},
+      Member{"text", &Block::text},
+      Member{"thinking", &Block::thinking},
+      Member{"signature", &Block::signature},
+      Member{"data", &Block::data},
+      Member{"partial_json", &Block::partial_json},
+      Member{"id", &Block::id},
+      Member{"name", &Block::name},
+      Member{"stop_reason", &Block::stop_reason},
+  };
+  Block block;
+  if (!in.enter_object()) return block;
+  while (in.next_member()) {
+    const auto member =
+        std::find_if(kMembers.begin(), kMembers.end(),
+                     [&in](const Member& candidate) { return candidate.name == in.key(); });
+    if (member != kMembers.end()) {
+      block.*(member->field) = in.string().value_or(JsonText());
+    } else if (in.key() == "input" && in.peek() == Type::object) {
+      block.input = in.raw();
+    }
+  }
+  return block;
+}
+
+bool has_members(std::string_view object) {
+  Reader in(object);
+  return in.enter_object() && in.next_member();
+}
+
+// What a block or its delta says; the types of deltas end in _delta.
+void tell(const Block& block, CallKey key, Events& out) {
+  const std::string_view type = block.type.escaped();
+  if (type == "text" || type == "text_delta") {
+    if (!block.text.empty()) out.emplace_back(Text{block.text});
+  } else if (type == "thinking" || type == "thinking_delta" || type == "signature_delta") {
+    if (!block.thinking.empty() || !block.signature.empty())
+      out.emplace_back(Reasoning{block.thinking, block.signature});
+  } else if (type == "redacted_thinking") {
+    out.emplace_back(Reasoning{{}, block.data});
+  } else if (type == "input_json_delta") {
+    if (!block.partial_json.empty()) out.emplace_back(ToolArguments{key, block.partial_json});
+  } else if (type == "tool_use") {
+    out.emplace_back(ToolCall{key, block.id, block.name, {}});
+    // In a stream this is {} and the arguments follow.
+    if (has_members(block.input)) out.emplace_back(ToolInput{key, block.input});
+  }
+}
+
+void tell_stop(JsonText word, Events& out) {
+  if (word.empty()) return;
+  FinishReason reason = FinishReason::other;
+  for (const StopReason& row : kStopReasons)
+    if (row.word == word.escaped()) reason = row.reason;
+  out.emplace_back(Finished{reason, word});
+}
+
+// input_tokens leaves out what came from the cache or went into it. Every count is of the whole
+// message so far.
+void tell_usage(Reader& in, Events& out) {
+  if (!in.enter_object()) return;
+  std::int64_t uncached = -1;
+  Usage usage;
+  while (in.next_member()) {
+    if (in.key() == "input_tokens") {
+      uncached = in.integer().value_or(-1);
+    } else if (in.key() == "output_tokens") {
+      usage.output = in.integer().value_or(-1);
+    } else if (in.key() == "cache_read_input_tokens") {
+      usage.cache_read = in.integer().value_or(-1);
+    } else if (in.key() == "cache_creation_input_tokens") {
+      usage.cache_write = in.integer().value_or(-1);
+    } else if (in.key() == "output_tokens_details" && in.enter_object()) {
+      while (in.next_member())
+        if (in.key() == "thinking_tokens" || in.key() == "reasoning_tokens")
+          usage.reasoning = in.integer().value_or(-1);
+    }
+  }
+  if (uncached >= 0)
+    usage.input = uncached + std::max<std::int64_t>(usage.cache_read, 0) +
+                  std::max<std::int64_t>(usage.cache_write, 0);
+  out.emplace_back(Counted{usage});
+}
+
+struct Head {
+  JsonText type;
+  JsonText id;
+  JsonText model;
+};
+
+// A message with what it already holds: nothing but usage in message_start, all of it in a whole
+// answer.
+Head tell_message(Reader& in, Events& out) {
+  Head head;
+  if (!in.enter_object()) return head;
+  const std::size_t start = out.size();  // told first, known last
+  out.emplace_back(Started{});
+  while (in.next_member()) {
+    if (in.key() == "type") {
+      head.type = in.string().value_or(JsonText());
+    } else if (in.key() == "id") {
+      head.id = in.string().value_or(JsonText());
+    } else if (in.key() == "model") {
+      head.model = in.string().value_or(JsonText());
+    } else if (in.key() == "content" && in.enter_array()) {
+      for (CallKey index = 0; in.next_element(); ++index) tell(read_block(in), index, out);
+    } else if (in.key() == "stop_reason") {
+      tell_stop(in.string().value_or(JsonText()), out);
+    } else if (in.key() == "usage") {
+      tell_usage(in, out);
+    }
+  }
+  out[start] = Started{head.id, head.model};
+  return head;
+}
+
+CallKey read_index(Reader& in) {
+  return static_cast<CallKey>(
+      std::clamp<std::int64_t>(in.integer().value_or(kLatestCall), kLatestCall, 1 << 20));
+}
+
+// Reads the members of one event of the stream; what they say depends on none but themselves.
+JsonText tell_event(Reader& in, Events& out) {
+  JsonText type;
+  Block block;
+  CallKey index = kLatestCall;
+  if (!in.enter_object()) return type;
+  while (in.next_member()) {
+    if (in.key() == "type") {
+      type = in.string().value_or(JsonText());
+    } else if (in.key() == "index") {
+      index = read_index(in);
+    } else if (in.key() == "delta" || in.key() == "content_block") {
+      block = read_block(in);
+    } else if (in.key() == "message") {
+      tell_message(in, out);
+    } else if (in.key() == "usage") {
+      tell_usage(in, out);
+    }
+  }
+  tell(block, index, out);
+  tell_stop(block.stop_reason, out);
+  return type;
+}
+
+// Takes back what was told of text that turned out to be broken.
+bool finish(Reader& in, std::size_t told, Events& out) {
+  if (in.finish()) return true;
+  out.resize(told);
+  out.emplace_back(Garbled{in.problem()});
+  return false;
+}
+
+void decode_frame(const Frame& frame, Events& out) {
+  if (frame.event == "error") {
+    out.emplace_back(Failed{frame.data});
+    return;
+  }
+  if (frame.data == "[DONE]") {  // not of this dialect, but gateways that speak both send it
+    out.emplace_back(Done{});
+    return;
+  }
+  Reader in(frame.data);
+  if (in.peek() != Type::object) {
+    out.emplace_back(Garbled{"expected a JSON object"});
+    return;
+  }
+  const std::size_t told = out.size();
+  const JsonText type = tell_event(in, out);
+  if (!finish(in, told, out)) return;
+  if (type.escaped() == "error") out.emplace_back(Failed{frame.data});
+  if (type.escaped() == "message_stop") out.emplace_back(Done{});
+}
+
+void decode_body(std::string_view body, Events& out) {
+  Reader in(body);
+  if (in.peek() != Type::object) {
+    out.emplace_back(Garbled{"expected a JSON object"});
+    return;
+  }
+  const std::size_t told = out.size();
+  const Head head = tell_message(in, out);
+  if (!finish(in, told, out)) return;
+  if (head.type.escaped() == "error") out.emplace_back(Failed{body});
+  out.emplace_back(Done{});
+}
+
+}  // namespace
+
+const Dialect anthropic{
+    .name = "anthropic",
+    .framing = FrameKind::sse,
+    .append_path = append_path,
+    .encode_request = anthropic_upstream::encode_request,
+    .decode_frame = decode_frame,
+    .decode_body = decode_body,
+};
+
+}  // namespace spillway::adapters

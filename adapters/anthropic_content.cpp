@@ -1,0 +1,189 @@
+// Writes parts of messages as Anthropic's content blocks.
+// https://platform.claude.com/docs/en/api/messages (ContentBlockParam)
+//
+// Rules: no text is blank; a call's id matches [A-Za-z0-9_-]{1,64}; thoughts count only with their
+// signature.
+
+#include <algorithm>
+
+#include "anthropic_upstream.h"
+#include "text.h"
+#include "translate.h"
+
+namespace spillway::adapters::anthropic_upstream {
+namespace {
+
+using json::Reader;
+using json::Type;
+using json::Writer;
+using translate::drop;
+using translate::has;
+
+constexpr std::size_t kToolIdSizeMax = 64;
+
+// Size of escaped text without the white space at its end.
+std::size_t size_without_white_end(std::string_view escaped) {
+  std::size_t size = 0;
+  for (std::size_t at = 0; at < escaped.size();) {
+    const bool is_escape = escaped[at] == '\\';
+    const char c = escaped[at + (is_escape ? 1 : 0)];
+    const bool is_white = is_escape ? c == 'n' || c == 'r' || c == 't' : c == ' ';
+    at += is_escape ? 2 : 1;
+    if (!is_white) size = at;
+  }
+  return size;
+}
+
+bool is_web_url(JsonText url) {
+  return starts_with(url.escaped(), "https://") || starts_with(url.escaped(), "http://");
+}
+
+// The same id for a call and its result. One that is refused becomes a hash of itself.
+void write_tool_id(JsonText id, Writer& out) {
+  const auto is_taken = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  };
+  const std::string plain = json::unescaped(id);
+  if (!plain.empty() && plain.size() <= kToolIdSizeMax &&
+      std::all_of(plain.begin(), plain.end(), is_taken)) {
+    out.string(plain);
+    return;
+  }
+  constexpr std::string_view hex = "0123456789abcdef";
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  for (const char c : plain) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  out.begin_text();
+  out.out() += "call_";
+  for (int i = 0; i < 16; ++i, hash >>= 4) out.out().push_back(hex[hash & 15]);
+  out.end_text();
+}
+
+}  // namespace
+
+bool ContentWriter::takes(const Content& part) {
+  const auto refuse = [this](std::string_view name) {
+    drop(dropped_, name);
+    return false;
+  };
+  switch (part.kind) {
+    case Content::Kind::text:
+    case Content::Kind::refusal:
+      return !is_blank(part.text);
+    // Thoughts count only with the signature of the engine that had them.
+    case Content::Kind::reasoning:
+      return !part.signature.empty() || refuse("messages.reasoning_content");
+    case Content::Kind::image:
+      if (!part.detail.empty() && !json::equals(part.detail, "auto"))
+        drop(dropped_, "messages.content.image_url.detail");
+      return has_source(part) || refuse("messages.content.image_url");
+    case Content::Kind::file:
+      return (has_source(part) &&
+              (part.base64.empty() || json::equals(part.media_type, "application/pdf"))) ||
+             refuse("messages.content.file");
+    case Content::Kind::audio:
+      return refuse("messages.content.input_audio");
+    case Content::Kind::tool_call:
+    case Content::Kind::tool_result:
+      return true;
+    case Content::Kind::other:
+      break;
+  }
+  return refuse("messages.content");
+}
+
+bool ContentWriter::has_source(const Content& part) const {
+  if (!part.base64.empty()) return true;
+  return is_web_url(part.url) && !has(target_, quirk::images_inline_only);
+}
+
+void ContentWriter::write(const Content& part) {
+  switch (part.kind) {
+    case Content::Kind::reasoning:
+      write_thoughts(part);
+      break;
+    case Content::Kind::image:
+      write_media("image", part);
+      break;
+    case Content::Kind::file:
+      write_media("document", part);
+      break;
+    case Content::Kind::tool_call:
+      write_tool_call(part);
+      break;
+    case Content::Kind::tool_result:
+      write_tool_result(part);
+      break;
+    default:
+      write_text(part);
+  }
+}
+
+void ContentWriter::write_text(const Content& part) {
+  std::string_view text = part.text.escaped();
+  if (&part == prefill_) text = text.substr(0, size_without_white_end(text));
+  out_.begin_object().key("type").string("text").key("text").text(JsonText::trusted(text));
+  write_cache_control(part.raw, out_);
+  out_.end_object();
+}
+
+void ContentWriter::write_thoughts(const Content& part) {
+  out_.begin_object();
+  if (part.text.empty()) {
+    out_.key("type").string("redacted_thinking").key("data").text(part.signature);
+  } else {
+    out_.key("type").string("thinking").key("thinking").text(part.text);
+    out_.key("signature").text(part.signature);
+  }
+  out_.end_object();
+}
+
+void ContentWriter::write_media(std::string_view type, const Content& part) {
+  out_.begin_object().key("type").string(type).key("source").begin_object();
+  if (part.base64.empty()) {
+    out_.key("type").string("url").key("url").text(part.url);
+  } else {
+    const bool is_jpg = json::equals(part.media_type, "image/jpg");  // common, but not its name
+    out_.key("type").string("base64").key("media_type");
+    out_.text(is_jpg ? JsonText::plain("image/jpeg") : part.media_type);
+    out_.key("data").text(part.base64);
+  }
+  out_.end_object();
+  if (part.kind == Content::Kind::file && !part.detail.empty()) out_.key("title").text(part.detail);
+  write_cache_control(part.raw, out_);
+  out_.end_object();
+}
+
+void ContentWriter::write_tool_call(const Content& part) {
+  out_.begin_object().key("type").string("tool_use").key("id");
+  write_tool_id(part.id, out_);
+  out_.key("name").text(part.name).key("input").raw(part.arguments).end_object();
+}
+
+void ContentWriter::write_tool_result(const Content& part) {
+  out_.begin_object().key("type").string("tool_result").key("tool_use_id");
+  write_tool_id(part.id, out_);
+  if (!part.parts.empty()) {
+    out_.key("content").begin_array();
+    for (const Content& piece : part.parts)
+      if (takes(piece)) write(piece);
+    out_.end_array();
+  } else if (!part.text.empty()) {
+    out_.key("content").text(part.text);
+  }
+  if (part.is_error) out_.key("is_error").boolean(true);
+  out_.end_object();
+}
+
+bool is_blank(JsonText text) { return size_without_white_end(text.escaped()) == 0; }
+
+void write_cache_control(std::string_view raw, Writer& out) {
+  if (raw.find("\"cache_control\"") == std::string_view::npos) return;
+  Reader in(raw);
+  in.enter_object();
+  while (in.next_member())
+    if (in.key() == "cache_control" && in.peek() == Type::object)
+      out.key("cache_control").raw(in.raw());
+}
+
+}  // namespace spillway::adapters::anthropic_upstream

@@ -1,0 +1,85 @@
+#include "translate.h"
+
+#include <algorithm>
+#include <array>
+
+namespace spillway::adapters::translate {
+
+void drop(Dropped& dropped, std::string_view name) {
+  if (std::find(dropped.begin(), dropped.end(), name) == dropped.end()) dropped.push_back(name);
+}
+
+void drop_extras(const ChatRequest& request, Dropped& dropped) {
+  for (const Extra& extra : request.extras) {
+    const bool asks_nothing = extra.raw == "false" || (extra.key == "n" && extra.raw == "1");
+    // Not through drop(): a client may send very many.
+    if (!asks_nothing) dropped.push_back(extra.key);
+  }
+}
+
+std::optional<Effort> effort_of(const ChatRequest& request, const Target& target,
+                                Dropped& dropped) {
+  using Level = Effort::Level;
+  struct Row {
+    std::string_view word;
+    Effort effort;
+  };
+  // The budgets are those of Google's OpenAI compatible endpoint; above "high" it has none.
+  static constexpr std::array kRows{
+      Row{"none", {Level::none, 0}},      Row{"minimal", {Level::low, 1024}},
+      Row{"low", {Level::low, 1024}},     Row{"medium", {Level::medium, 8192}},
+      Row{"high", {Level::high, 24'576}}, Row{"xhigh", {Level::xhigh, 32'768}},
+      Row{"max", {Level::max, 32'768}},
+  };
+  if (request.reasoning_effort.empty()) return std::nullopt;
+  const auto row = std::find_if(kRows.begin(), kRows.end(), [&request](const Row& candidate) {
+    return json::equals(request.reasoning_effort, candidate.word);
+  });
+  if (target.reasons && row != kRows.end()) return row->effort;
+  // An engine that cannot reason does what "none" asks for.
+  if (row == kRows.end() || row->effort.level != Level::none) drop(dropped, "reasoning_effort");
+  return std::nullopt;
+}
+
+bool only_instructs(const ChatRequest& request) {
+  return std::all_of(request.messages.begin(), request.messages.end(), instructs);
+}
+
+void Conversation::turn(Side side) {
+  if (side == side_) return;
+  if (side_ == Side::none && side == Side::model) {
+    turn(Side::user);
+    out_.raw(style_.opener);
+  }
+  end();
+  side_ = side;
+  out_.begin_object().key("role").string(side == Side::model ? style_.model_role : "user");
+  out_.key(style_.content_key).begin_array();
+}
+
+void Conversation::end() {
+  if (side_ != Side::none) out_.end_array().end_object();
+}
+
+void drop_number(Dropped& dropped, std::string_view name, std::string_view number,
+                 double default_value) {
+  if (number.empty() || json::Reader(number).number() == default_value) return;
+  drop(dropped, name);
+}
+
+std::string format_instruction(const ResponseFormat& format) {
+  std::string text = "Answer with one JSON object and nothing else: no prose, no code fence.";
+  if (!format.schema.empty()) {
+    text += " It must be valid under this JSON schema: ";
+    text += format.schema;
+  }
+  return text;
+}
+
+bool forces_tool(const ChatRequest& request) {
+  const ToolChoice::Kind kind = request.tool_choice.kind;
+  return !request.tools.empty() &&
+         (kind == ToolChoice::Kind::required || kind == ToolChoice::Kind::named);
+}
+
+}  // namespace spillway::adapters::translate
