@@ -43,13 +43,33 @@ void Chat::conclude(Instant now) {
   if (surface_.streams()) {
     if (state_ == ChatState::listening) commit(now);
     const bool has_terminator = attempt.mode == Mode::splice && attempt.done;
-    if (!attempt.tail.empty()) shared_.out += "\n\n";
-    if (!has_terminator) surface_.print_terminator(shared_.out);
+    if (!has_terminator) {
+      surface_.print_end(attempt.tail, shared_.out);
+    } else if (!attempt.tail.empty()) {
+      shared_.out += "\n\n";
+    }
     flush();
   }
   attempt.finished_at = now;
   state_ = ChatState::closing;
   arm(now);
+}
+
+// What the client has of an event that will not be finished.
+void Chat::keep_tail() {
+  Attempt& attempt = *attempt_;
+  if (attempt.mode != Mode::splice || !attempt.tail.empty()) return;
+  while (attempt.framing.next()) continue;  // what came behind a failure has gone to the client too
+  attempt.tail = attempt.framing.unfinished();
+}
+
+// The answer has its finish reason: usage and the terminator, if they are missing, are not waited
+// for any longer.
+void Chat::wind_up(Instant now) {
+  hang_up();
+  keep_tail();
+  conclude(now);
+  if (state_ == ChatState::closing) complete(now);
 }
 
 // The answer has been printed and its exchange is over (or was given up).
@@ -87,11 +107,7 @@ void Chat::cut(Instant now, const Failure& failure) {
   report_.reason = error.message;
   report_.attempts.back().outcome = name_of(failure.kind);
   Attempt& attempt = *attempt_;
-  if (attempt.mode == Mode::splice && attempt.tail.empty()) {
-    while (attempt.framing.next())
-      continue;  // what came behind the failure has gone to the client too
-    attempt.tail = attempt.framing.unfinished();
-  }
+  keep_tail();
   shared_.out.clear();
   if (!attempt.told) surface_.print_stream_error(error, attempt.tail, shared_.out);
   flush();

@@ -12,6 +12,12 @@ std::string seconds_text(Millis ms) {
   return text + " s";
 }
 
+// What breaks after the finish reason was only usage and the terminator: the answer is whole.
+bool spares_finished(FailureKind kind) {
+  return kind == FailureKind::network || kind == FailureKind::protocol ||
+         kind == FailureKind::timeout;
+}
+
 }  // namespace
 
 Chat::Chat(RouterShared& shared, ChatOpening opening, Instant now)
@@ -228,6 +234,8 @@ void Chat::settle_health(Instant now, const Failure& failure) {
 }
 
 void Chat::fail(Instant now, const Failure& failure) {
+  if (attempt_->target.stream && attempt_->transcript.finished() && spares_finished(failure.kind))
+    return wind_up(now);
   hang_up();
   settle_health(now, failure);
   if (state_ == ChatState::committed) return cut(now, failure);
@@ -354,12 +362,7 @@ void Chat::expire(Instant now) {
     return complete(now);
   }
   const bool reading = state_ == ChatState::listening || state_ == ChatState::committed;
-  if (!total && reading && attempt_->transcript.finished()) {
-    hang_up();
-    conclude(now);
-    if (state_ == ChatState::closing) complete(now);
-    return;
-  }
+  if (!total && reading && attempt_->transcript.finished()) return wind_up(now);
   if (total) {
     const Failure failure =
         failed(FailureKind::timeout, "no whole answer within " + seconds_text(timeouts.total_ms));
@@ -371,6 +374,7 @@ void Chat::expire(Instant now) {
     return give_up(now);
   }
   if (state_ == ChatState::waiting) return again(now, waiting_candidate_);
+  if (state_ == ChatState::refused) return read_refusal(now);
   if (!reading)
     return fail(now, failed(FailureKind::timeout,
                             "no response within " + seconds_text(timeouts.headers_ms)));

@@ -62,6 +62,8 @@ class Chat {
   // answering
   void commit(Instant now);
   void conclude(Instant now);
+  void wind_up(Instant now);
+  void keep_tail();
   void complete(Instant now);
   void cut(Instant now, const Failure& failure);
   void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);

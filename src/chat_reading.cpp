@@ -134,9 +134,13 @@ void Chat::after_frames(Instant now) {
   Attempt& attempt = *attempt_;
   if (state_ == ChatState::listening) {
     if (attempt.done && !attempt.transcript.has_content()) return conclude(now);
+    // Of what is held to be spliced, an event that is not whole yet does not count: it may be the
+    // first content, and has a bound of its own.
+    const std::size_t begun =
+        attempt.mode == Mode::splice ? attempt.framing.unfinished().size() : 0;
     if (surface_.streams() && attempt.transcript.has_content()) {
       commit(now);
-    } else if (attempt.held.size() > limits::held_bytes_max) {
+    } else if (attempt.held.size() - begun > limits::held_bytes_max) {
       return fail(now, failed(FailureKind::protocol, "too much came before the first content"));
     }
   }
@@ -184,10 +188,12 @@ void Chat::take(Instant now, const input::End&) {
 void Chat::take(Instant now, const input::Error& error) {
   attempt_->open = false;
   if (state_ == ChatState::closing) return complete(now);
+  if (state_ == ChatState::refused) return read_refusal(now);
   fail(now, failed(FailureKind::network, error.reason));
 }
 
-// The body of a response that is no stream has been read.
+// The body of a response that is no stream has been read, or what there is of it: its head says
+// enough.
 void Chat::read_refusal(Instant now) {
   const ResponseHead head = read_response_head(attempt_->status, attempt_->head);
   Failure failure = classify(now, head, attempt_->body);

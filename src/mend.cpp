@@ -12,7 +12,8 @@ namespace {
 class Follower {
  public:
   bool follow(std::string_view text);
-  void close(std::string& out) const;
+  // `text` is what was followed.
+  void close(std::string_view text, std::string& out) const;
   [[nodiscard]] bool has_member() const { return has_member_; }
 
  private:
@@ -20,7 +21,7 @@ class Follower {
 
   void take(char c);
   void take_in_string(char c);
-  void close_string(std::string& out) const;
+  void close_string(std::string_view text, std::string& out) const;
   void close_literal(std::string& out) const;
 
   std::array<bool, limits::json_depth_max + 1> is_object_{};
@@ -117,8 +118,26 @@ bool Follower::follow(std::string_view text) {
   return depth_ > 0 && is_object_[1] && !too_deep_;
 }
 
-void Follower::close_string(std::string& out) const {
+// What completes the UTF-8 sequence that the end of `text` cuts (RFC 3629), if it cuts one.
+std::string rest_of_sequence(std::string_view text) {
+  constexpr std::size_t sequence_bytes_max = 4;
+  for (std::size_t back = 1; back < sequence_bytes_max && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const std::size_t bytes = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    if (back >= bytes) return {};
+    std::string rest(bytes - back, '\x80');
+    // Behind these two, a lower byte would make an overlong form.
+    if (back == 1 && byte == 0xE0) rest[0] = '\xA0';
+    if (back == 1 && byte == 0xF0) rest[0] = '\x90';
+    return rest;
+  }
+  return {};
+}
+
+void Follower::close_string(std::string_view text, std::string& out) const {
   if (!in_string_) return;
+  out += rest_of_sequence(text);
   // Half of a surrogate pair gets its other half: strict readers refuse one alone.
   constexpr std::string_view low = "\\udc00";
   if (high_) {
@@ -145,8 +164,8 @@ void Follower::close_literal(std::string& out) const {
   if (last < '0' || last > '9') out.push_back('0');  // "-", "1." and "1e" want a digit
 }
 
-void Follower::close(std::string& out) const {
-  close_string(out);
+void Follower::close(std::string_view text, std::string& out) const {
+  close_string(text, out);
   close_literal(out);
   const bool in_key = in_string_ && place_ == Place::before_key;
   if (in_key || place_ == Place::after_key) {
@@ -164,7 +183,7 @@ void Follower::close(std::string& out) const {
 bool mend_object(std::string_view cut, std::string& out, bool& needs_comma) {
   Follower follower;
   if (!follower.follow(cut)) return false;
-  follower.close(out);
+  follower.close(cut, out);
   needs_comma = follower.has_member();
   return true;
 }

@@ -106,8 +106,8 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
 }
 
 SPILLWAY_EXPORT(open)
-std::int32_t
-    spillway_open(double now, double seed, std::int32_t head_size, std::int32_t body_size) {
+std::int32_t spillway_open(double now, double seed, std::int32_t head_size,
+                           std::int32_t body_size) {
   Instance& self = instance();
   HttpRequest request;
   request.body_too_large = body_size < 0;

@@ -788,8 +788,8 @@ bool is_one_line_of_text(const std::string& text) {
 void expect_fit_to_tell(const Failure& failure, std::string_view body) {
   EXPECT_FALSE(failure.reason.empty()) << body.substr(0, 80);
   EXPECT_LE(failure.reason.size(), limits::reason_bytes_max);
-  EXPECT_LE(failure.code.size(), kCodeBytesMax);
-  EXPECT_LE(failure.param.size(), kCodeBytesMax);
+  EXPECT_LE(failure.code.size(), limits::error_code_bytes_max);
+  EXPECT_LE(failure.param.size(), limits::error_code_bytes_max);
   EXPECT_TRUE(is_one_line_of_text(failure.reason)) << failure.reason;
   EXPECT_TRUE(is_one_line_of_text(failure.code));
   EXPECT_TRUE(is_one_line_of_text(failure.param));
