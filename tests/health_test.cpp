@@ -1,0 +1,257 @@
+// Health: who is cooling down, until when, and who may probe. Times are told as milliseconds since
+// the beginning of a test.
+#include "health.h"
+
+#include <gtest/gtest.h>
+
+namespace spillway {
+namespace {
+
+constexpr Millis kCooldown = limits::cooldown_ms;
+
+constexpr Instant at(Millis ms) { return Instant::at_ms(1'800'000'000'000 + ms); }
+
+bool ready(const Health& health, Millis now, std::string_view engine = "a") {
+  return health.engine_ready_at(at(now), engine) <= at(now);
+}
+
+TEST(Health, AnUnknownEngineIsReadyAndLeavesNoTrace) {
+  Health health;
+  EXPECT_EQ(health.engine_ready_at(at(5), "a"), at(5));
+  health.began(at(5), "a");
+  health.let_go("a");
+  health.succeeded("a");
+  EXPECT_EQ(health.engine_ready_at(at(5), "a"), at(5));
+  EXPECT_EQ(health.engines(), 0U);
+}
+
+TEST(Health, AFailureCoolsThatEngineAlone) {
+  Health health;
+  EXPECT_EQ(health.failed(at(0), "a", -1), at(kCooldown));
+  EXPECT_FALSE(ready(health, 0));
+  EXPECT_FALSE(ready(health, kCooldown - 1));
+  EXPECT_TRUE(ready(health, kCooldown));
+  EXPECT_TRUE(ready(health, 0, "b"));
+  EXPECT_EQ(health.engine_ready_at(at(1), "a"), at(kCooldown));
+}
+
+TEST(Health, ASuccessForgetsEverything) {
+  Health health;
+  health.failed(at(0), "a", -1);
+  health.began(at(kCooldown), "a");
+  health.succeeded("a");
+  EXPECT_EQ(health.engines(), 0U);
+  EXPECT_TRUE(ready(health, kCooldown));
+  EXPECT_EQ(health.failed(at(kCooldown), "a", -1), at(2 * kCooldown)) << "counts from one again";
+}
+
+TEST(Health, CooldownsDoubleUpToTheirCap) {
+  Health health;
+  Millis now = 0;
+  for (const Millis minutes : {1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30, 30}) {
+    const Millis wait = minutes * 60'000;
+    health.began(at(now), "a");
+    ASSERT_EQ(health.failed(at(now), "a", -1), at(now + wait)) << minutes;
+    now += wait;
+    ASSERT_TRUE(ready(health, now));
+  }
+}
+
+TEST(Health, AnAskedWaitIsTaken) {
+  struct Row {
+    Millis asked, wait;
+  };
+  const Row rows[] = {{0, 0},
+                      {1, 1},
+                      {90'000, 90'000},
+                      {limits::cooldown_ms_max, limits::cooldown_ms_max},
+                      {limits::cooldown_ms_max + 1, limits::cooldown_ms_max},
+                      {limits::timeout_ms_max, limits::cooldown_ms_max}};
+  for (const Row& row : rows) {
+    Health health;
+    EXPECT_EQ(health.failed(at(0), "a", row.asked), at(row.wait)) << row.asked;
+  }
+}
+
+TEST(Health, AnAskedWaitCountsAsAFailureToo) {
+  Health health;
+  health.failed(at(0), "a", 10);
+  EXPECT_EQ(health.failed(at(10), "a", -1), at(10 + 2 * kCooldown));
+}
+
+TEST(Health, ItsOwnCooldownCanBeConfigured) {
+  Health short_one(100);
+  EXPECT_EQ(short_one.failed(at(0), "a", -1), at(100));
+  EXPECT_EQ(short_one.failed(at(100), "a", -1), at(300));
+  Health none(0);
+  EXPECT_EQ(none.failed(at(0), "a", -1), at(0));
+  none.began(at(0), "a");
+  EXPECT_TRUE(ready(none, 0)) << "without a cooldown there is no probation either";
+}
+
+// --- side by side
+
+TEST(Health, FailuresSideBySideCountOnce) {
+  Health health;
+  for (Millis now = 0; now < 10; ++now) {
+    const Instant until = health.failed(at(now), "a", -1);
+    EXPECT_EQ(until, at(now + kCooldown)) << "the latest failure counts from its own time";
+  }
+  health.began(at(9 + kCooldown), "a");
+  EXPECT_EQ(health.failed(at(9 + kCooldown), "a", -1), at(9 + 3 * kCooldown)) << "the second";
+}
+
+TEST(Health, AShorterWaitDoesNotEndALongerOne) {
+  Health health;
+  health.failed(at(0), "a", 300'000);
+  EXPECT_EQ(health.failed(at(1), "a", 5), at(300'000));
+  EXPECT_EQ(health.failed(at(2), "a", -1), at(300'000));
+  EXPECT_EQ(health.failed(at(3), "a", 300'000), at(300'003));
+}
+
+// --- half open
+
+TEST(Health, OneChatProbes) {
+  Health health;
+  health.failed(at(0), "a", -1);
+  ASSERT_TRUE(ready(health, kCooldown));
+  health.began(at(kCooldown), "a");
+  EXPECT_FALSE(ready(health, kCooldown)) << "the probe is out";
+  EXPECT_EQ(health.engine_ready_at(at(kCooldown), "a"), at(2 * kCooldown));
+  health.succeeded("a");
+  EXPECT_TRUE(ready(health, kCooldown));
+}
+
+TEST(Health, AProbeThatFailsCoolsLonger) {
+  Health health;
+  health.failed(at(0), "a", -1);
+  health.began(at(kCooldown), "a");
+  EXPECT_EQ(health.failed(at(kCooldown + 5), "a", -1), at(kCooldown + 5 + 2 * kCooldown));
+}
+
+TEST(Health, AProbeThatNeverTellsIsLost) {
+  Health health;
+  health.failed(at(0), "a", -1);
+  health.began(at(kCooldown), "a");
+  EXPECT_FALSE(ready(health, 2 * kCooldown - 1));
+  EXPECT_TRUE(ready(health, 2 * kCooldown));
+}
+
+TEST(Health, AProbeThatSaysNothingLetsTheNextOneProbe) {
+  Health health;
+  health.failed(at(0), "a", -1);
+  health.began(at(kCooldown), "a");
+  health.let_go("a");
+  EXPECT_TRUE(ready(health, kCooldown));
+  health.began(at(kCooldown), "a");
+  EXPECT_EQ(health.failed(at(kCooldown), "a", -1), at(3 * kCooldown)) << "letting go is no news";
+}
+
+TEST(Health, LettingGoDoesNotEndACooldown) {
+  Health health;
+  health.failed(at(0), "a", -1);
+  health.let_go("a");
+  EXPECT_FALSE(ready(health, kCooldown - 1));
+}
+
+// --- set aside
+
+TEST(Health, SetAsideUntilAHumanHasActed) {
+  Health health;
+  health.set_aside(at(0), "a");
+  EXPECT_EQ(health.engine_ready_at(at(0), "a"), at(limits::set_aside_ms));
+  EXPECT_EQ(health.failed(at(1), "a", 5), at(limits::set_aside_ms)) << "a failure ends it not";
+  ASSERT_TRUE(ready(health, limits::set_aside_ms));
+  health.began(at(limits::set_aside_ms), "a");
+  EXPECT_FALSE(ready(health, limits::set_aside_ms)) << "it is probed like any other";
+  health.set_aside(at(limits::set_aside_ms + 1), "a");
+  EXPECT_EQ(health.engine_ready_at(at(0), "a"), at(2 * limits::set_aside_ms + 1));
+}
+
+// --- keys
+
+TEST(Health, KeysTakeTurnsPerProvider) {
+  Health health;
+  for (const std::size_t expected : {0U, 1U, 2U, 0U, 1U})
+    EXPECT_EQ(health.take_key(at(0), 7, 3), expected);
+  EXPECT_EQ(health.take_key(at(0), 8, 3), 0U) << "another provider has its own turn";
+  EXPECT_EQ(health.take_key(at(0), 7, 3), 2U);
+  EXPECT_EQ(health.take_key(at(0), 9, 1), 0U);
+  EXPECT_EQ(health.take_key(at(0), 9, 1), 0U);
+}
+
+TEST(Health, KeysThatAreSetAsideAreLeftOut) {
+  Health health;
+  health.cool_key(at(0), 7, 1, -1);
+  health.set_key_aside(at(0), 7, 2);
+  for (const std::size_t expected : {0U, 3U, 0U, 3U})
+    EXPECT_EQ(health.take_key(at(0), 7, 4), expected);
+  // From 0 on: 1 is back at 60 s.
+  for (const std::size_t expected : {0U, 1U, 3U, 0U})
+    EXPECT_EQ(health.take_key(at(kCooldown), 7, 4), expected);
+  for (const std::size_t expected : {1U, 2U, 3U, 0U})
+    EXPECT_EQ(health.take_key(at(limits::set_aside_ms), 7, 4), expected);
+}
+
+TEST(Health, WhenAllKeysAreSetAsideTheSoonestServes) {
+  Health health;
+  health.cool_key(at(0), 7, 0, 3'000);
+  health.cool_key(at(0), 7, 1, 1'000);
+  health.cool_key(at(0), 7, 2, 2'000);
+  for (int turn = 0; turn < 5; ++turn) EXPECT_EQ(health.take_key(at(0), 7, 3), 1U) << turn;
+  EXPECT_EQ(health.key_ready_at(at(0), 7, 3), at(1'000));
+}
+
+TEST(Health, KeyReadyAt) {
+  Health health;
+  EXPECT_LE(health.key_ready_at(at(0), 7, 2), at(0));
+  EXPECT_EQ(health.key_ready_at(at(5), 7, 0), at(5)) << "a provider without keys";
+  health.cool_key(at(0), 7, 0, 500);
+  EXPECT_LE(health.key_ready_at(at(0), 7, 2), at(0)) << "the other one is ready";
+  EXPECT_EQ(health.key_ready_at(at(0), 7, 1), at(500));
+  EXPECT_LE(health.key_ready_at(at(0), 8, 1), at(0)) << "another provider's";
+}
+
+TEST(Health, KeysCool) {
+  struct Row {
+    Millis asked, wait;
+  };
+  const Row rows[] = {
+      {-1, kCooldown}, {0, 0}, {700, 700}, {limits::timeout_ms_max, limits::cooldown_ms_max}};
+  for (const Row& row : rows) {
+    Health health;
+    health.cool_key(at(0), 7, 0, row.asked);
+    EXPECT_EQ(health.key_ready_at(at(0), 7, 1), at(row.wait)) << row.asked;
+  }
+  Health health;
+  health.set_key_aside(at(0), 7, 0);
+  EXPECT_EQ(health.key_ready_at(at(0), 7, 1), at(limits::set_aside_ms));
+  // A chat that began earlier may be told of a rate limit after the key was refused.
+  health.cool_key(at(1), 7, 0, 5);
+  EXPECT_EQ(health.key_ready_at(at(0), 7, 1), at(limits::set_aside_ms));
+}
+
+// --- bounds
+
+TEST(Health, TheStalestIsForgottenAtTheLimit) {
+  Health health;
+  const auto name = [](std::size_t number) { return "acme:m" + std::to_string(number); };
+  // The one that is ready first is the stalest: here the last but one.
+  const std::size_t stalest = limits::health_entries_max - 2;
+  for (std::size_t number = 0; number < limits::health_entries_max; ++number)
+    health.failed(at(0), name(number), number == stalest ? 1 : 1'000 + static_cast<Millis>(number));
+  EXPECT_EQ(health.engines(), limits::health_entries_max);
+  health.failed(at(0), name(0), 2'000);
+  EXPECT_FALSE(ready(health, 0, name(stalest))) << "one that is known takes no room";
+  health.failed(at(0), "acme:another", -1);
+  EXPECT_EQ(health.engines(), limits::health_entries_max);
+  EXPECT_TRUE(ready(health, 0, name(stalest)));
+  EXPECT_FALSE(ready(health, 0, name(1)));
+  EXPECT_FALSE(ready(health, 0, "acme:another"));
+  health.set_aside(at(0), "acme:third");
+  EXPECT_EQ(health.engines(), limits::health_entries_max);
+  EXPECT_TRUE(ready(health, 0, name(1))) << "the next one that is stalest";
+}
+
+}  // namespace
+}  // namespace spillway
