@@ -17,6 +17,9 @@ import { join } from './upstream.js';
 
 export { SpillwayConfigError, SpillwayError };
 
+/** A body that is too long is read to its end, and dropped, up to this length. */
+const DROPPED_BYTES_MAX = 64 * 1024 * 1024;
+
 const encoder = new TextEncoder();
 
 /** @import { LogLevel, Spillway, SpillwayOptions } from './spillway.d.ts' */
@@ -107,6 +110,12 @@ async function readBody(request, core) {
     if (done) return join(chunks);
     chunks.push(value);
     length += value.length;
+  }
+  // Many clients look for an answer only when they have sent all, and a server that cuts them off
+  // meanwhile (wrangler's proxy does) takes the refusal from them: what is known to end is read.
+  for (let left = announced <= DROPPED_BYTES_MAX ? announced - length : 0; left > 0;) {
+    const { value, done } = await reader.read();
+    left = done ? 0 : left - value.length;
   }
   reader.cancel().catch(() => {});
   return null;

@@ -1,0 +1,209 @@
+/**
+ * A client that leaves: within a second the provider sees its connection closed, before the first
+ * content, in the middle, while it sends and while it is silent. Other chats do not notice.
+ *
+ * Under `wrangler dev` the runtime notices a client that left only when it writes to it: it is
+ * asked through a proxy of wrangler's, which closes without a word. What happens in silence is
+ * therefore tested on the deployed bundle, whose client resets its connection, as the edge would.
+ */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { simulatorConfig } from '../../scripts/simulator/config.mjs';
+import {
+  DIALECTS, MODES, engineOf, healthyOf, open, startUpstream, stream, user,
+} from './support/chats.js';
+import { startDeployed, startWorker } from './support/worker.js';
+
+/** @import { Worker } from './support/worker.js' */
+
+const TIMEOUT = { timeout: 30_000 };
+const NOTICED_MS_MAX = 1000;
+/** Not really, but its test is over long before. */
+const ENDLESS = 'tokens=3000&interval_ms=10';
+/** Far longer than any test waits. */
+const PATIENT = { headers_ms: 60_000, first_content_ms: 60_000, idle_ms: 60_000 };
+
+/** @type {Awaited<ReturnType<typeof startUpstream>>} */
+let upstream;
+/** @type {Worker} */
+let worker;
+/** @type {Worker} */
+let deployed;
+/** @type {import('openai').default} */
+let client;
+
+before(async () => {
+  upstream = await startUpstream();
+  const config = simulatorConfig(upstream.url);
+  worker = await startWorker({ config });
+  deployed = await startDeployed({ config, vars: { SPILLWAY_KEYS: 'sim-client' } });
+  client = worker.client();
+});
+
+after(async () => {
+  await worker?.stop();
+  await deployed?.stop();
+  await upstream?.close();
+});
+
+/** Until the simulator has an exchange of this engine. @param {string} model */
+async function asked(model) {
+  while (upstream.of(model).length === 0) await turn();
+}
+
+/**
+ * The provider notices, in time, that nobody listens any more, and the chat is logged as such.
+ * @param {Worker} at @param {string} model
+ */
+async function closed(at, model) {
+  const left_ms = performance.now();
+  const exchange = await upstream.over.find((entry) => entry.model === model);
+  const noticed_ms = performance.now() - left_ms;
+  assert.notEqual(exchange.aborted_ms, null);
+  assert.equal(exchange.finished, false);
+  assert.ok(noticed_ms < NOTICED_MS_MAX, `noticed after ${noticed_ms.toFixed(0)} ms`);
+  assert.equal(await outcome(at, model), 'client_closed');
+}
+
+/** @param {Worker} at @param {string} model */
+async function outcome(at, model) {
+  const event = await at.events.find((each) => each.event === 'chat'
+    && each['gen_ai.request.model'].endsWith(`:${model}`));
+  return event.outcome;
+}
+
+/**
+ * Reads this many deltas, then aborts.
+ * @param {Record<string, any>} body @param {number} deltas
+ */
+async function leaveAfter(body, deltas) {
+  const { chunks } = await open(client, body);
+  let seen = 0;
+  for await (const { choices } of chunks) {
+    if (choices[0]?.delta.content && ++seen === deltas) break; // the client's way to abort
+  }
+  assert.equal(seen, deltas);
+}
+
+/**
+ * Asks the deployed Worker; `reset` breaks the connection off.
+ * @param {Record<string, any>} body
+ */
+function call(body) {
+  const message = request(`${deployed.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: 'Bearer sim-client' },
+  });
+  message.on('error', () => {});
+  message.end(JSON.stringify({ messages: [user('Hello')], ...body }));
+  return {
+    reset: () => void message.socket?.resetAndDestroy(),
+    /** Until the client has this much of the answer. @param {string} text */
+    async read(text) {
+      const [response] = await once(message, 'response');
+      response.on('error', () => {});
+      for (let seen = ''; !seen.includes(text);) seen += String((await once(response, 'data'))[0]);
+    },
+  };
+}
+
+for (const { mode, dialect, include_usage } of MODES) {
+  const stream_options = { include_usage };
+
+  describe(`${dialect}, ${mode}`, { concurrency: 4, ...TIMEOUT }, () => {
+    test('in the middle, while the provider sends', async () => {
+      const { id, model } = engineOf(dialect, ENDLESS);
+      await leaveAfter({ model: id, stream_options }, 3);
+      await closed(worker, model);
+    });
+
+    test('in the middle, while the provider is silent', async () => {
+      const { id, model, name } = engineOf(dialect, 'fault=stall&after=3&tokens=9');
+      const { read, reset } = call({
+        model: id, stream: true, stream_options, spillway: { timeouts: PATIENT },
+      });
+      await read(`${name}-2`);
+      reset();
+      await closed(deployed, model);
+    });
+
+    for (const [what, fault] of /** @type {const} */ ([
+      ['response', 'silence'], ['content', 'slow_first&ms=60000'],
+      ['content, with pings', 'pings_only'],
+    ])) {
+      test(`before the first ${what}`, async () => {
+        const { id, model } = engineOf(dialect, `fault=${fault}`);
+        const { reset } = call({
+          model: id, stream: true, stream_options, spillway: { timeouts: PATIENT },
+        });
+        await asked(model);
+        reset();
+        await closed(deployed, model);
+      });
+    }
+
+    test('unnoticed, in silence: the deadline closes the provider\'s connection', async () => {
+      const { id, model } = engineOf(dialect, 'fault=stall&after=3&tokens=9');
+      const timeouts = { ...PATIENT, idle_ms: 300 };
+      await leaveAfter({ model: id, stream_options, spillway: { timeouts } }, 3);
+      const exchange = await upstream.over.find((entry) => entry.model === model);
+      assert.notEqual(exchange.aborted_ms, null);
+    });
+  });
+
+  test(`${dialect}, ${mode}: other streams arrive whole`, TIMEOUT, async () => {
+    const others = DIALECTS.flatMap((other) => [true, false].map((usage) => {
+      const engine = engineOf(other, 'tokens=40&interval_ms=10');
+      return { engine, answer: stream(client, {
+        model: engine.id, stream_options: { include_usage: usage },
+      }) };
+    }));
+    await Promise.all(others.map(({ engine }) => asked(engine.model)));
+    const { id, model } = engineOf(dialect, ENDLESS);
+    await leaveAfter({ model: id, stream_options }, 3);
+    await closed(worker, model);
+    for (const { engine, answer } of others) {
+      const { text, finish, error } = await answer;
+      assert.ifError(error);
+      assert.equal(finish, 'stop');
+      const words = text.split(' ');
+      assert.equal(words.length, 40);
+      words.forEach((word, index) => assert.equal(word, `${engine.name}-${index}`));
+    }
+  });
+}
+
+for (const dialect of DIALECTS) {
+  test(`${dialect}, not streamed`, TIMEOUT, async () => {
+    const { id, model } = engineOf(dialect, ENDLESS);
+    const { reset } = call({ model: id });
+    await asked(model);
+    reset();
+    await closed(deployed, model);
+  });
+}
+
+test('while the chat waits for its next attempt', TIMEOUT, async () => {
+  const { id, model } = engineOf('openai', 'fault=rate_limited&retry_after=30');
+  const { reset } = call({ model: id, spillway: { rate_limit_wait_ms: 60_000 } });
+  await upstream.over.find((entry) => entry.model === model);
+  reset();
+  assert.equal(await outcome(deployed, model), 'client_closed');
+  assert.equal(upstream.of(model).length, 1);
+});
+
+test('nothing is left behind, and the next is served', TIMEOUT, async () => {
+  for (const { url } of [worker, deployed]) {
+    const headers = { authorization: 'Bearer sim-client' };
+    const health = /** @type {any} */ (await (await fetch(`${url}/health`, { headers })).json());
+    assert.equal(health.chats_open, 0);
+  }
+  assert.equal(upstream.open().length, 0);
+  const engine = healthyOf('anthropic');
+  const answer = await stream(client, { model: engine.id });
+  assert.equal(answer.text, engine.text);
+});
