@@ -62,7 +62,7 @@ inline constexpr std::size_t error_code_bytes_max = 160;
 inline constexpr std::size_t config_bytes_max = MiB;
 
 // Any deadline in a policy: one day.
-inline constexpr std::int64_t timeout_ms_max = 24 * 60 * minute_ms;
+inline constexpr std::int64_t timeout_ms_max = 24 * (60 * minute_ms);
 // Cooldowns: the first, and the cap of doubling and of what a provider may ask for.
 inline constexpr std::int64_t cooldown_ms = minute_ms;
 inline constexpr std::int64_t cooldown_ms_max = 30 * minute_ms;

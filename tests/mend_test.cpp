@@ -115,6 +115,7 @@ TEST(Mend, Endings) {
       {R"({"a":"\ud83d\ud)", R"({"a":"\ud83d\udc00","error":1})"},
       {R"({"a":"\ud83d\ude0)", R"({"a":"\ud83d\ude00","error":1})"},
       {R"({"a":"\ud83d\ude01)", R"({"a":"\ud83d\ude01","error":1})"},
+      {R"({"a":"\ud83dx)", R"({"a":"\ud83dx","error":1})"},
       {R"({"a\)", R"({"a\\":null,"error":1})"},
       {R"({"a":[)", R"({"a":[null],"error":1})"},
       {R"({"a":[])", R"({"a":[],"error":1})"},

@@ -39,8 +39,10 @@ let client;
 before(async () => {
   upstream = await startUpstream();
   const config = simulatorConfig(upstream.url);
-  worker = await startWorker({ config });
-  deployed = await startDeployed({ config, vars: { SPILLWAY_KEYS: 'sim-client' } });
+  const vars = { SPILLWAY_KEYS: 'sim-client' };
+  [worker, deployed] = await Promise.all([
+    startWorker({ config }), startDeployed({ config, vars }),
+  ]);
   client = worker.client();
 });
 

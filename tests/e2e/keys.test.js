@@ -66,17 +66,19 @@ before(async () => {
     broke: { ...openai, keys: ['BROKE_KEY'] },
     keyless: { ...openai, keys: ['KEYLESS_KEY'] },
   };
-  plain = await startWorker({
-    npx: true,
-    config: { providers: { acme: pools.acme } },
-    vars: { ACME_API_KEY: KEYS.ACME_API_KEY, ACME_API_KEY_2: KEYS.ACME_API_KEY_2 },
-  });
   const digest = createHash('sha256').update(CLIENT_KEYS[1]).digest('hex');
-  guarded = await startWorker({
-    config: { providers: pools },
-    vars: { SPILLWAY_KEYS: `${CLIENT_KEYS[0]}, sha256:${digest.toUpperCase()}` },
-    secrets: { ...KEYS, INITECH_URL: upstream.url },
-  });
+  [plain, guarded] = await Promise.all([
+    startWorker({
+      npx: true,
+      config: { providers: { acme: pools.acme } },
+      vars: { ACME_API_KEY: KEYS.ACME_API_KEY, ACME_API_KEY_2: KEYS.ACME_API_KEY_2 },
+    }),
+    startWorker({
+      config: { providers: pools },
+      vars: { SPILLWAY_KEYS: `${CLIENT_KEYS[0]}, sha256:${digest.toUpperCase()}` },
+      secrets: { ...KEYS, INITECH_URL: upstream.url },
+    }),
+  ]);
 });
 
 after(async () => {

@@ -61,6 +61,18 @@ function variablesOf({ config, vars = {} }) {
   return { ...(text === undefined ? {} : { SPILLWAY_CONFIG: text }), ...vars };
 }
 
+/**
+ * wrangler builds before it starts: nothing to do once this is done, so that several may start at
+ * the same time.
+ */
+async function build() {
+  const script = join(root, 'scripts/build.mjs');
+  const { code, output } = await run(process.execPath, [script, '--wasi-only'], { cwd: root });
+  if (code !== 0) throw new StartError(output);
+}
+/** @type {Promise<void> | undefined} */
+let built;
+
 /** With the pinned Node first on PATH. */
 function environment() {
   const path = `${dirname(pinnedNode())}${delimiter}${process.env.PATH ?? ''}`;
@@ -69,6 +81,7 @@ function environment() {
 
 /** `wrangler dev`. @param {Options} [options] */
 export async function startWorker(options = {}) {
+  await (built ??= build());
   const folder = mkdtempSync(join(tmpdir(), 'spillway-e2e-'));
   const secrets = Object.entries(options.secrets ?? {});
   // With a file of its own wrangler does not look for .dev.vars.
@@ -89,6 +102,7 @@ export async function startWorker(options = {}) {
  * @param {Pick<Options, 'config' | 'vars'>} options
  */
 export async function startDeployed(options) {
+  await (built ??= build());
   const folder = mkdtempSync(join(tmpdir(), 'spillway-e2e-'));
   const { code, output } = await run(
     pinnedNode(), [wranglerCli, 'deploy', '--dry-run', '--outdir', folder],
