@@ -125,7 +125,7 @@ std::string fault_of_request(const UpstreamRequest& request) {
 std::string fault_of_response(const ChatRun& chat) {
   if (!chat.responded) return {};
   const Json headers = parse(chat.head);
-  const std::string fault = fault_of_headers(headers);
+  std::string fault = fault_of_headers(headers);
   if (!fault.empty()) return fault;
   if (!headers.contains("x-request-id")) return "a response without x-request-id";
   if (is_stream(headers)) return fault_of_stream(chat.body, chat.left);

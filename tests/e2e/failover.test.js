@@ -21,7 +21,7 @@ import { startWorker } from './support/worker.js';
 
 /** @import { Body, Dialect } from './support/chats.js' */
 
-const TIMEOUT = { timeout: 30_000 };
+const TIMEOUT = { timeout: 120_000 };
 /** Deadlines that find a silent engine soon, one each: the healthy engine has to meet it, too. */
 const HEADERS = { timeouts: { headers_ms: 1500 } };
 const CONTENT = { timeouts: { first_content_ms: 700 } };
