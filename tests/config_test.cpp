@@ -34,6 +34,7 @@ ConfigProblem problem_of_text(const std::string& text) { return problem_of(confi
 
 std::vector<std::string> revealed(const std::vector<Secret>& secrets) {
   std::vector<std::string> texts;
+  texts.reserve(secrets.size());
   for (const Secret& secret : secrets) texts.emplace_back(secret.reveal());
   return texts;
 }

@@ -43,7 +43,8 @@ struct Reply {
 class Client {
  public:
   explicit Client(const std::vector<std::string>& more = {},
-                  Environment env = {{"SPILLWAY_KEYS", kKey}, {"ACME_API_KEY", "provider-key"}})
+                  const Environment& env = {{"SPILLWAY_KEYS", kKey},
+                                            {"ACME_API_KEY", "provider-key"}})
       : gateway_(load_config(with(more), env), host_) {}
 
   // The chat's id; what came out for it so far is in the host.

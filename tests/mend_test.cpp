@@ -52,6 +52,11 @@ void expect_mended_at_every_byte(std::string_view text) {
   EXPECT_EQ(mended(text), "") << "nothing is added to an object that has ended";
 }
 
+constexpr const char* kChunk =
+    R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":1800000000,"model":"m",)"
+    R"("choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":)"
+    R"("{\"city\": \"K\u00f6ln\", \"when\": \""}}]},"logprobs":null,"finish_reason":null}]})";
+
 TEST(Mend, EveryKindOfValueAtEveryByte) {
   const char* const texts[] = {
       R"({})",
@@ -66,9 +71,7 @@ TEST(Mend, EveryKindOfValueAtEveryByte) {
       R"({"nested":[1,[2,[3,{"a":[{"b":null},{}]}],[]],"x"],"after":{"c":{"d":{"e":false}}}})",
       R"({"brackets in text":"{[}]\",:","and":["]","}",{"[":"{"}]})",
       " {\"a\" : [ 1 ,\t2.0 , { \"b\" :\r\n null , \"c\" : \"d\" } ] ,\n \"e\" : -1e-1 } ",
-      R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":1800000000,"model":"m",)"
-      R"("choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":)"
-      R"("{\"city\": \"K\u00f6ln\", \"when\": \""}}]},"logprobs":null,"finish_reason":null}]})",
+      kChunk,
   };
   for (const std::string_view text : texts) {
     const std::size_t begin = text.find('{');
@@ -129,8 +132,8 @@ TEST(Mend, Endings) {
 
 TEST(Mend, NumbersOfAnyLength) {
   const std::string digits(3 * limits::number_digits_max, '7');
-  for (const std::string& number :
-       {digits, "-" + digits, digits + ".5", "-0." + digits + "e-" + digits}) {
+  const std::string exponent = "e-" + digits;
+  for (const std::string& number : {digits, "-" + digits, digits + ".5", "-0.5" + exponent}) {
     const std::string text = R"({"a":)" + number;
     for (std::size_t size = text.size() - number.size(); size <= text.size(); ++size) {
       const std::string result = mended(std::string_view(text).substr(0, size));

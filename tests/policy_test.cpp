@@ -584,9 +584,9 @@ TEST(PolicyResolve, RefusedPolicies) {
 
 TEST(PolicyResolve, AChainIsBounded) {
   Config config = small_config();
-  std::vector<std::string> models;
-  for (std::size_t number = 0; number < limits::chain_max + 10; ++number)
-    models.push_back("acme:m" + std::to_string(number));
+  std::vector<std::string> models(limits::chain_max + 10);
+  for (std::size_t number = 0; number < models.size(); ++number)
+    models[number] = "acme:m" + std::to_string(number);
   const Resolved result = resolved(config, "acme:small", models);
   EXPECT_EQ(result.resolution, Resolution::ok);
   ASSERT_EQ(result.chain.size(), limits::chain_max);
