@@ -19,7 +19,8 @@ constexpr const char* kKey = "client-key";
 
 constexpr const char* kConfig = R"({
   "providers": {
-    "acme": {"dialect": "openai_chat", "base_url": "https://acme.test/v1", "keys": ["ACME_API_KEY"]},
+    "acme": {"dialect": "openai_chat", "base_url": "https://acme.test/v1",
+             "keys": ["ACME_API_KEY"]},
     "toy": {"dialect": "openai_chat", "base_url": "http://toy.test", "simulated": true}
   },
   "engines": {
