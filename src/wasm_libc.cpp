@@ -1,11 +1,23 @@
-// Keeps the C library's file calls out of the module's import list.
+// What the C and C++ libraries would ask of a host, defined here so that they do not.
 //
-// Both wasm C libraries reach stderr (abort messages, assertion text) through three WASI calls. The
-// host lends no files, and an import that some runtime lacks makes the module unloadable, so they
-// are defined here to fail. Contract: the module's imports are `host.*` only.
+// * Both wasm C libraries reach stderr (abort messages, assertion text) through three WASI calls.
+//   The host lends no files, and an import that some runtime lacks makes the module unloadable, so
+//   they are defined to fail. Contract: the module's imports are `host.*` only.
+// * A broken invariant, or memory that is used up, traps: the shim then drops the instance. The
+//   library's own handlers would print a message first, and the printf they need is 4.5 KB of the
+//   packed module that nobody could read.
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#if __has_include(<__verbose_abort>)  // libc++ 15 and later
+#include <__verbose_abort>
+_LIBCPP_BEGIN_NAMESPACE_STD
+void __libcpp_verbose_abort(const char* /*format*/, ...) { __builtin_trap(); }
+_LIBCPP_END_NAMESPACE_STD
+#endif
 
 namespace {
 constexpr std::uint16_t kBadFileDescriptor = 8;  // WASI errno `badf`
@@ -25,4 +37,15 @@ std::uint16_t __wasi_fd_write(std::int32_t /*fd*/, const void* /*buffers*/,
   return kBadFileDescriptor;
 }
 
+[[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
+
 }  // extern "C"
+
+void* operator new(std::size_t size) {
+  void* const block = std::malloc(size);
+  if (block == nullptr) __builtin_trap();
+  return block;
+}
+
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t /*size*/) noexcept { std::free(block); }
