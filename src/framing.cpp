@@ -5,28 +5,18 @@
 #include <cstring>
 
 #include "limits.h"
+#include "scan.h"
 
 namespace spillway {
 
 namespace {
 
-// The first CR or LF in [at, end), else end. One pass for both, eight bytes a step: a search for
-// each would run to the end of the chunk again and again where only the other is used.
+// The first CR or LF in [at, end), else end. One pass for both: a search for each would run to the
+// end of the chunk again and again where only the other is used.
 const char* find_line_end(const char* at, const char* end) {
-  constexpr std::uint64_t ones = 0x0101010101010101ULL;
-  constexpr std::uint64_t highs = 0x8080808080808080ULL;
-  while (end - at >= 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, 8);
-    const std::uint64_t lf = word ^ (ones * '\n');
-    const std::uint64_t cr = word ^ (ones * '\r');
-    // The high bit of each zero byte; exact for the lowest one, which is all that is asked of it.
-    const std::uint64_t found = (((lf - ones) & ~lf) | ((cr - ones) & ~cr)) & highs;
-    if (found != 0) return at + (__builtin_ctzll(found) >> 3);
-    at += 8;
-  }
-  while (at < end && *at != '\n' && *at != '\r') ++at;
-  return at;
+  return scan::find(
+      at, end, [](scan::Block block) { return block.equal_to('\n') | block.equal_to('\r'); },
+      [](char c) { return c == '\n' || c == '\r'; });
 }
 
 }  // namespace
@@ -116,7 +106,8 @@ std::optional<Frame> Framing::dispatch() {
     start_frame();
     return std::nullopt;
   }
-  const Frame frame{at(event_), data_lines_ == 1 ? at(data_) : std::string_view(joined_)};
+  const Frame frame{at(event_), data_lines_ == 1 ? at(data_) : std::string_view(joined_),
+                    data_lines_};
   start_frame();
   return frame;
 }

@@ -30,6 +30,7 @@ enum class FrameKind : std::uint8_t { sse, ndjson };
 struct Frame {
   std::string_view event;  // SSE event type, empty when none was named
   std::string_view data;
+  unsigned data_lines = 1;  // SSE: how many lines of data were joined by LF
 };
 
 class Framing {

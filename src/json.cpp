@@ -8,38 +8,24 @@
 #include <cstring>
 
 #include "limits.h"
+#include "scan.h"
 
 namespace spillway {
 
 namespace {
 
-constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
-constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
-
-// High bit set in each byte of `word` that ends a run of plain string bytes: quote, backslash,
-// control, non-ASCII. Exact for the lowest such byte, which is all that is asked of it.
-constexpr std::uint64_t special_bytes(std::uint64_t word) {
-  const std::uint64_t quote = word ^ (kOnes * '"');
-  const std::uint64_t backslash = word ^ (kOnes * '\\');
-  return (((quote - kOnes) & ~quote) | ((backslash - kOnes) & ~backslash) |
-          ((word - kOnes * 0x20) & ~word) | word) &
-         kHighs;
-}
-
+// The first byte in [at, end) that is no plain inside of a string: quote, backslash, control,
+// non-ASCII.
 const char* skip_plain(const char* at, const char* end) {
-  while (end - at >= 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, 8);
-    const std::uint64_t found = special_bytes(word);
-    if (found != 0) return at + (__builtin_ctzll(found) >> 3);
-    at += 8;
-  }
-  while (at < end) {
-    const auto byte = static_cast<unsigned char>(*at);
-    if (byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80) break;
-    ++at;
-  }
-  return at;
+  return scan::find(
+      at, end,
+      [](scan::Block block) {
+        return block.equal_to('"') | block.equal_to('\\') | block.not_printable();
+      },
+      [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80;
+      });
 }
 
 // Length of the valid UTF-8 sequence at `at` (RFC 3629: no overlong forms, no surrogates), 0 if
@@ -141,8 +127,11 @@ std::string_view with_article(Type type) {
   return "nothing";
 }
 
+// Providers write hardly any: one comparison tells that there is none.
 void Reader::white() {
-  while (at_ < end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+  while (at_ < end_ && static_cast<unsigned char>(*at_) <= ' ' &&
+         (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
+    ++at_;
 }
 
 void Reader::fail(const char* problem) {
@@ -235,9 +224,8 @@ bool Reader::next_member() {
   }
   ++at_;
   key_ = inside;
-  unescaped_key_.clear();
-  if (inside.find('\\') != std::string_view::npos)
-    append_unescaped(unescaped_key_, JsonText::trusted(inside));
+  if (!unescaped_key_.empty()) unescaped_key_.clear();
+  if (has_escapes_) append_unescaped(unescaped_key_, JsonText::trusted(inside));
   comma_ = true;
   pending_ = true;
   return true;
@@ -288,6 +276,7 @@ bool Reader::take_utf8() {
 
 bool Reader::take_string(std::string_view& inside) {
   const char* start = ++at_;
+  has_escapes_ = false;
   for (;;) {
     at_ = skip_plain(at_, end_);
     if (at_ == end_) {
@@ -297,6 +286,7 @@ bool Reader::take_string(std::string_view& inside) {
     const auto byte = static_cast<unsigned char>(*at_);
     if (byte == '"') break;
     if (byte == '\\') {
+      has_escapes_ = true;
       if (!take_escape()) {
         fail("an invalid escape in a string");
         return false;
@@ -407,9 +397,13 @@ std::string_view Reader::take(Type type) {
 }
 
 std::optional<JsonText> Reader::string() {
-  const std::string_view span = take(Type::string);
-  if (span.empty()) return std::nullopt;
-  return JsonText::trusted(span.substr(1, span.size() - 2));
+  std::string_view inside;
+  if (peek() != Type::string) {
+    skip();
+    return std::nullopt;
+  }
+  pending_ = false;
+  return take_string(inside) ? std::optional(JsonText::trusted(inside)) : std::nullopt;
 }
 
 std::optional<bool> Reader::boolean() {

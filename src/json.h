@@ -111,6 +111,7 @@ class Reader {
   const char* problem_ = nullptr;
   std::string_view key_;       // as it stands in the text
   std::string unescaped_key_;  // empty when key_ has no escapes
+  bool has_escapes_ = false;   // the last string that was taken
   unsigned depth_ = 0;
   bool comma_ = false;   // the innermost container has had a value
   bool pending_ = true;  // a value was announced (the text, a member, an element) and not read yet
