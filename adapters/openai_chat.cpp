@@ -381,21 +381,23 @@ void read_delta(Reader& in, Events& out) {
   if (!in.enter_object()) return;
   bool reasoned = false;  // some gateways send the same text under two names
   while (in.next_member()) {
-    if (in.key() == "content") {
+    const std::string_view key = in.key();
+    if (key == "content") {
       read_content(in, out);
-    } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
+    } else if (key == "reasoning_content" || key == "reasoning") {
       const JsonText text = in.string().value_or(JsonText());
       if (text.empty() || reasoned) continue;
       reasoned = true;
       out.emplace_back(Reasoning{text, {}});
-    } else if (in.key() == "tool_calls" && in.enter_array()) {
+    } else if (key == "tool_calls") {
+      if (!in.enter_array()) continue;
       while (in.next_element()) read_tool_call(in, out);
-    } else if (in.key() == "refusal") {
+    } else if (key == "refusal") {
       const JsonText text = in.string().value_or(JsonText());
       if (!text.empty()) out.emplace_back(Refusal{text});
-    } else if (in.key() == "function_call") {
+    } else if (key == "function_call") {
       read_legacy_call(in, out);
-    } else if (in.key() == "audio") {
+    } else if (key == "audio") {
       read_transcript(in, out);
     }
   }
@@ -404,11 +406,12 @@ void read_delta(Reader& in, Events& out) {
 void read_choice(Reader& in, std::string_view said_in, Chunk& chunk, Events& out) {
   if (!in.enter_object()) return;
   while (in.next_member()) {
-    if (in.key() == said_in) {
+    const std::string_view key = in.key();
+    if (key == said_in) {
       read_delta(in, out);
-    } else if (in.key() == "finish_reason") {
+    } else if (key == "finish_reason") {
       chunk.finish = in.string().value_or(JsonText());
-    } else if (in.key() == "error" && in.peek() != Type::null) {
+    } else if (key == "error" && in.peek() != Type::null) {
       chunk.has_error = true;
     }
   }
@@ -418,19 +421,20 @@ Chunk read_chunk(Reader& in, std::string_view said_in, Events& out) {
   Chunk chunk;
   if (!in.enter_object()) return chunk;
   while (in.next_member()) {
-    if (in.key() == "choices" && in.peek() == Type::array) {
+    const std::string_view key = in.key();
+    if (key == "choices" && in.peek() == Type::array) {
       chunk.has_choices = true;
       in.enter_array();
       while (in.next_element()) read_choice(in, said_in, chunk, out);
-    } else if (in.key() == "id") {
+    } else if (key == "id") {
       chunk.id = in.string().value_or(JsonText());
-    } else if (in.key() == "model") {
+    } else if (key == "model") {
       chunk.model = in.string().value_or(JsonText());
-    } else if (in.key() == "usage") {
+    } else if (key == "usage") {
       read_usage(in, chunk);
-    } else if (in.key() == "error" && in.peek() != Type::null) {
+    } else if (key == "error" && in.peek() != Type::null) {
       chunk.has_error = true;
-    } else if (in.key() == "object") {
+    } else if (key == "object") {
       chunk.is_error_object = in.string() == JsonText::trusted("error");
     }
   }
@@ -486,6 +490,7 @@ const Dialect openai_chat{
     .decode_frame = decode_frame,
     .decode_body = decode_body,
     .decode_request = openai_chat_client::decode_request,
+    .prepare = openai_chat_client::prepare,
     .encode_part = openai_chat_client::encode_part,
     .encode_answer = openai_chat_client::encode_answer,
     .encode_error = openai_chat_client::encode_error,

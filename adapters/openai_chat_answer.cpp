@@ -2,6 +2,7 @@
 // https://platform.openai.com/docs/api-reference/chat-streaming, …/chat/object
 
 #include <algorithm>
+#include <array>
 
 #include "openai_chat_client.h"
 
@@ -41,73 +42,69 @@ void write_usage(const Usage& usage, Writer& out) {
 
 bool counted(const Usage& usage) { return usage.input >= 0 || usage.output >= 0; }
 
-// One chunk: everything around the delta, which `write_delta` fills.
-template <class WriteDelta>
-void write_chunk(const Envelope& envelope, std::string_view finish, std::string& out,
-                 WriteDelta write_delta) {
-  out += "data: ";
-  Writer json(out);
-  json.begin_object();
-  write_head(envelope, "chat.completion.chunk", json);
-  json.key("choices").begin_array().begin_object();
-  json.key("index").integer(0).key("delta").begin_object();
-  write_delta(json);
-  json.end_object().key("finish_reason");
+// Every chunk that says something of the answer: head, delta, tail. A token costs the copy of what
+// is printed around it.
+void begin_chunk(const Envelope& envelope, std::string& out) { out += envelope.chunk_head; }
+
+void end_chunk(const Envelope& envelope, std::string_view finish, std::string& out) {
+  constexpr std::string_view unfinished = R"(},"finish_reason":null)";
+  constexpr std::string_view finished = R"(},"finish_reason":")";
+  constexpr std::string_view end = "}]}\n\n";
+  constexpr std::string_view end_without_usage = "}],\"usage\":null}\n\n";
   if (finish.empty()) {
-    json.null();
+    out += unfinished;
   } else {
-    json.string(finish);
+    out += finished;
+    out += finish;
+    out += '"';
   }
-  json.end_object().end_array();
-  if (envelope.include_usage) json.key("usage").null();
-  json.end_object();
-  out += "\n\n";
+  out += envelope.include_usage ? end_without_usage : end;
 }
+
+// What stands in front of a delta's text, in the order of PartKind.
+constexpr std::array<std::string_view, 3> kTextMembers{R"("content":")", R"("refusal":")",
+                                                       R"("reasoning_content":")"};
 
 struct PartWriter {
   const Envelope& envelope;
   std::string& out;
 
   void operator()(const Opening&) const {
-    write_chunk(envelope, {}, out, [](Writer& delta) {
-      delta.key("role").string("assistant").key("content").string("");
-    });
+    begin_chunk(envelope, out);
+    out += R"("role":"assistant","content":"")";
+    end_chunk(envelope, {}, out);
   }
   void operator()(const PartBegin& begin) const {
     if (begin.kind != PartKind::tool_call) return;
-    write_chunk(envelope, {}, out, [&begin](Writer& delta) {
-      delta.key("tool_calls").begin_array().begin_object();
-      delta.key("index").integer(begin.tool_index).key("id").text(begin.id);
-      delta.key("type").string("function").key("function").begin_object();
-      delta.key("name").text(begin.name).key("arguments").string("").end_object();
-      delta.end_object().end_array();
-    });
+    begin_chunk(envelope, out);
+    Writer delta(out);
+    delta.key("tool_calls").begin_array().begin_object();
+    delta.key("index").integer(begin.tool_index).key("id").text(begin.id);
+    delta.key("type").string("function").key("function").begin_object();
+    delta.key("name").text(begin.name).key("arguments").string("").end_object();
+    delta.end_object().end_array();
+    end_chunk(envelope, {}, out);
   }
   void operator()(const PartDelta& part) const {
     if (part.text.empty()) return;
-    write_chunk(envelope, {}, out, [&part](Writer& delta) {
-      switch (part.kind) {
-        case PartKind::text:
-          delta.key("content").text(part.text);
-          break;
-        case PartKind::refusal:
-          delta.key("refusal").text(part.text);
-          break;
-        case PartKind::reasoning:
-          delta.key("reasoning_content").text(part.text);
-          break;
-        case PartKind::tool_call:
-          delta.key("tool_calls").begin_array().begin_object();
-          delta.key("index").integer(part.tool_index).key("function").begin_object();
-          delta.key("arguments").text(part.text).end_object();
-          delta.end_object().end_array();
-          break;
-      }
-    });
+    begin_chunk(envelope, out);
+    if (part.kind == PartKind::tool_call) {
+      out += R"("tool_calls":[{"index":)";
+      json::append_decimal(out, part.tool_index, 0);
+      out += R"(,"function":{"arguments":")";
+      out += part.text.escaped();
+      out += R"("}}])";
+    } else {
+      out += kTextMembers[static_cast<std::size_t>(part.kind)];
+      out += part.text.escaped();
+      out += '"';
+    }
+    end_chunk(envelope, {}, out);
   }
   void operator()(const PartEnd&) const {}
   void operator()(const Closing& closing) const {
-    write_chunk(envelope, name_of(closing.reason), out, [](Writer&) {});
+    begin_chunk(envelope, out);
+    end_chunk(envelope, name_of(closing.reason), out);
     if (!envelope.include_usage || !counted(closing.usage)) return;
     out += "data: ";
     Writer json(out);
@@ -155,6 +152,15 @@ void write_answer_calls(const Answer& answer, Writer& out) {
 }
 
 }  // namespace
+
+void prepare(Envelope& envelope) {
+  envelope.chunk_head = "data: ";
+  Writer json(envelope.chunk_head);
+  json.begin_object();
+  write_head(envelope, "chat.completion.chunk", json);
+  json.key("choices").begin_array().begin_object();
+  json.key("index").integer(0).key("delta").begin_object();
+}
 
 void encode_part(const Part& part, const Envelope& envelope, std::string& out) {
   std::visit(PartWriter{envelope, out}, part);

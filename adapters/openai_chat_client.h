@@ -7,6 +7,7 @@
 namespace spillway::adapters::openai_chat_client {
 
 bool decode_request(ChatRequest& request, BadRequest& problem);
+void prepare(Envelope& envelope);
 void encode_part(const Part& part, const Envelope& envelope, std::string& out);
 void encode_answer(const Answer& answer, const Envelope& envelope, std::string& out);
 void encode_error(const ClientError& error, std::string& out);

@@ -56,6 +56,8 @@ struct Envelope {
   std::string model;  // escaped
   std::int64_t created_s = 0;
   bool include_usage = false;
+  // What every event of a stream begins with: printed once, so that a token costs its copy.
+  std::string chunk_head;
 };
 
 struct Dialect {
@@ -75,6 +77,8 @@ struct Dialect {
   // --- to serve a client
   // Reads `request.body`; true, or `problem` says what is wrong.
   bool (*decode_request)(ChatRequest&, BadRequest& problem) = nullptr;
+  // Fills chunk_head, when the rest of the envelope is known and before encode_part.
+  void (*prepare)(Envelope&) = nullptr;
   // One part of the answer as stream bytes, framing included.
   void (*encode_part)(const Part&, const Envelope&, std::string& out) = nullptr;
   // The whole answer as one body.

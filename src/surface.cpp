@@ -168,20 +168,25 @@ void Surface::identify(Instant now, std::string id, std::string model) {
   envelope_.created_s = now.seconds();
   envelope_.id = std::move(id);
   envelope_.model = std::move(model);
+  if (stream_) dialect_.prepare(envelope_);
 }
 
 void Surface::relay(const Frame& frame, std::string& out) {
+  constexpr std::string_view event = "event: ";
+  constexpr std::string_view data = "data: ";
+  constexpr std::string_view end = "\n\n";
   if (!frame.event.empty()) {
-    out += "event: ";
+    out += event;
     out += frame.event;
     out += '\n';
   }
-  out += "data: ";
+  out += data;
   const std::size_t begin = out.size();
   out += frame.data;
   // An event of several data lines is JSON with line ends in it, which are white space there.
-  std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), '\n', ' ');
-  out += "\n\n";
+  if (frame.data_lines > 1)
+    std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), '\n', ' ');
+  out += end;
 }
 
 void Surface::print_end(std::string_view cut, std::string& out) const {

@@ -221,7 +221,7 @@ TEST(SurfaceStream, AFrameIsRelayedAsItIs) {
       {{"", "{}"}, "data: {}\n\n"},
       {{"", ""}, "data: \n\n"},
       {{"error", "{\"a\":1}"}, "event: error\ndata: {\"a\":1}\n\n"},
-      {{"", "{\"a\":\n1,\n\"b\":2}"}, "data: {\"a\": 1, \"b\":2}\n\n"},
+      {{"", "{\"a\":\n1,\n\"b\":2}", 3}, "data: {\"a\": 1, \"b\":2}\n\n"},
   };
   for (const Row& row : rows) {
     std::string out = "before ";

@@ -279,6 +279,7 @@ class Reader {
     envelope_.id = "c1";
     envelope_.model = "m";
     envelope_.include_usage = true;
+    adapters::openai_chat.prepare(envelope_);
   }
 
   void feed(std::string_view bytes) {
