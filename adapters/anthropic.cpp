@@ -120,17 +120,17 @@ void tell_usage(Reader& in, Events& out) {
   Usage usage;
   while (in.next_member()) {
     if (in.key() == "input_tokens") {
-      uncached = in.integer().value_or(-1);
+      uncached = read_tokens(in);
     } else if (in.key() == "output_tokens") {
-      usage.output = in.integer().value_or(-1);
+      usage.output = read_tokens(in);
     } else if (in.key() == "cache_read_input_tokens") {
-      usage.cache_read = in.integer().value_or(-1);
+      usage.cache_read = read_tokens(in);
     } else if (in.key() == "cache_creation_input_tokens") {
-      usage.cache_write = in.integer().value_or(-1);
+      usage.cache_write = read_tokens(in);
     } else if (in.key() == "output_tokens_details" && in.enter_object()) {
       while (in.next_member())
         if (in.key() == "thinking_tokens" || in.key() == "reasoning_tokens")
-          usage.reasoning = in.integer().value_or(-1);
+          usage.reasoning = read_tokens(in);
     }
   }
   if (uncached >= 0)

@@ -140,7 +140,7 @@ void read_usage(Reader& in, Response& response) {
   while (in.next_member())
     for (Member& member : counts)
       if (member.name == in.key()) {
-        member.tokens = in.integer().value_or(-1);
+        member.tokens = read_tokens(in);
         response.has_usage = response.has_usage || member.tokens >= 0;
         break;
       }

@@ -267,7 +267,7 @@ struct Chunk {
 void read_token_details(Reader& in, std::string_view name, std::int64_t& tokens) {
   if (!in.enter_object()) return;
   while (in.next_member())
-    if (in.key() == name) tokens = in.integer().value_or(-1);
+    if (in.key() == name) tokens = read_tokens(in);
 }
 
 void read_usage(Reader& in, Chunk& chunk) {
@@ -276,15 +276,15 @@ void read_usage(Reader& in, Chunk& chunk) {
   Usage& usage = chunk.usage;
   while (in.next_member()) {
     if (in.key() == "prompt_tokens") {
-      usage.input = in.integer().value_or(-1);
+      usage.input = read_tokens(in);
     } else if (in.key() == "completion_tokens") {
-      usage.output = in.integer().value_or(-1);
+      usage.output = read_tokens(in);
     } else if (in.key() == "prompt_tokens_details") {
       read_token_details(in, "cached_tokens", usage.cache_read);
     } else if (in.key() == "completion_tokens_details") {
       read_token_details(in, "reasoning_tokens", usage.reasoning);
     } else if (in.key() == "prompt_cache_hit_tokens") {
-      usage.cache_read = in.integer().value_or(-1);
+      usage.cache_read = read_tokens(in);
     }
   }
 }

@@ -32,6 +32,9 @@ inline constexpr std::size_t error_body_bytes_max = 64 * KiB;
 inline constexpr std::size_t reason_bytes_max = 2000;
 // Tool calls in one answer; providers refuse more than 128 tools.
 inline constexpr std::size_t tool_calls_max = 256;
+// Tokens that a provider may count in one answer: a hundred times the largest window. What is more
+// is a mistake or malice, and counts as not told; sums of a few and their price stay in 64 bits.
+inline constexpr std::int64_t tokens_max = 1'000'000'000;
 // Messages of one request. The largest windows hold a few thousand turns.
 inline constexpr std::size_t messages_max = 10'000;
 // Content parts of all messages of one request together.

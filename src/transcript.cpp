@@ -68,6 +68,11 @@ std::string_view name_of(FinishReason reason) {
   return "stop";
 }
 
+std::int64_t read_tokens(json::Reader& in) {
+  const std::int64_t tokens = in.integer().value_or(-1);
+  return tokens >= 0 && tokens <= limits::tokens_max ? tokens : -1;
+}
+
 void Transcript::take(const Event& event, Parts& out) {
   if (const auto* text = std::get_if<Text>(&event)) {
     take_text(text->text, out);
