@@ -30,7 +30,10 @@ constexpr std::array kStopReasons{
     StopReason{"max_tokens", FinishReason::length},
     StopReason{"model_context_window_exceeded", FinishReason::length},
     StopReason{"refusal", FinishReason::content_filter},
-    StopReason{"pause_turn", FinishReason::other},  // a tool of the provider's own wants to go on
+    // Not through: tools of the provider's own took too long, or the history was made shorter. What
+    // there is may be sent back to go on, as after max_tokens.
+    StopReason{"pause_turn", FinishReason::length},
+    StopReason{"compaction", FinishReason::length},
 };
 
 void append_path(const Target&, std::string& out) { out += "/messages"; }
@@ -210,7 +213,7 @@ bool finish(Reader& in, std::size_t told, Events& out) {
 
 void decode_frame(const Frame& frame, Events& out) {
   if (frame.event == "error") {
-    out.emplace_back(Failed{frame.data});
+    out.emplace_back(Failed{frame.data, {}});
     return;
   }
   if (frame.data == "[DONE]") {  // not of this dialect, but gateways that speak both send it
@@ -225,7 +228,7 @@ void decode_frame(const Frame& frame, Events& out) {
   const std::size_t told = out.size();
   const JsonText type = tell_event(in, out);
   if (!finish(in, told, out)) return;
-  if (type.escaped() == "error") out.emplace_back(Failed{frame.data});
+  if (type.escaped() == "error") out.emplace_back(Failed{frame.data, {}});
   if (type.escaped() == "message_stop") out.emplace_back(Done{});
 }
 
@@ -238,7 +241,7 @@ void decode_body(std::string_view body, Events& out) {
   const std::size_t told = out.size();
   const Head head = tell_message(in, out);
   if (!finish(in, told, out)) return;
-  if (head.type.escaped() == "error") out.emplace_back(Failed{body});
+  if (head.type.escaped() == "error") out.emplace_back(Failed{body, {}});
   out.emplace_back(Done{});
 }
 

@@ -22,8 +22,10 @@ struct FinishWord {
   std::string_view word;
   FinishReason reason;
 };
-// Also by number, as a proxy that was asked for enums as integers gives them. What is not here
-// (OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL …) is an answer that went wrong: `other`.
+// Also by number, as a proxy that was asked for enums as integers gives them (from 9 on Gemini and
+// Vertex AI differ). What is not here is an answer that went wrong: OTHER,
+// MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL, TOO_MANY_TOOL_CALLS, MALFORMED_RESPONSE,
+// MISSING_THOUGHT_SIGNATURE, IMAGE_OTHER, NO_IMAGE, and whatever is new.
 constexpr std::array kFinishWords{
     FinishWord{"STOP", FinishReason::stop},
     FinishWord{"MAX_TOKENS", FinishReason::length},
@@ -41,7 +43,16 @@ constexpr std::array kFinishWords{
     FinishWord{"2", FinishReason::length},
     FinishWord{"3", FinishReason::content_filter},
     FinishWord{"4", FinishReason::content_filter},
+    FinishWord{"6", FinishReason::content_filter},
+    FinishWord{"7", FinishReason::content_filter},
+    FinishWord{"8", FinishReason::content_filter},
 };
+
+FinishReason finish_reason(JsonText word) {
+  for (const FinishWord& row : kFinishWords)
+    if (row.word == word.escaped()) return row.reason;
+  return FinishReason::failed;
+}
 
 struct Piece {
   JsonText text;
@@ -120,6 +131,8 @@ void tell_candidate(Reader& in, Response& response, Events& out) {
     } else if (in.key() == "finishReason") {
       response.finish = in.peek() == Type::number ? JsonText::trusted(in.raw())
                                                   : in.string().value_or(JsonText());
+      const std::string_view word = response.finish.escaped();
+      if (word == "0" || word == "FINISH_REASON_UNSPECIFIED") response.finish = {};  // not yet
     }
   }
 }
@@ -185,14 +198,18 @@ void tell_response(Reader& in, std::string_view data, Events& out) {
     }
   }
   out[start] = Started{response.id, response.model};
+  bool went_wrong = false;
   if (!response.finish.empty()) {
-    FinishReason reason = FinishReason::other;
-    for (const FinishWord& row : kFinishWords)
-      if (row.word == response.finish.escaped()) reason = row.reason;
-    out.emplace_back(Finished{reason, response.finish});
+    const FinishReason reason = finish_reason(response.finish);
+    went_wrong = reason == FinishReason::failed;
+    if (!went_wrong) out.emplace_back(Finished{reason, response.finish});
   }
   if (response.has_usage) out.emplace_back(Counted{response.usage});
-  if (response.has_failed) out.emplace_back(Failed{data});
+  if (response.has_failed) {
+    out.emplace_back(Failed{data, {}});
+  } else if (went_wrong) {
+    out.emplace_back(Failed{{}, response.finish});
+  }
 }
 
 // One response or an array of them. False when it is neither, or broken.

@@ -228,27 +228,47 @@ struct FinishWord {
   std::string_view word;
   FinishReason reason;
 };
-// OpenAI's words first, then what others of this dialect say (Azure Foundry, TGI, Together,
-// Mistral).
+// OpenAI's five words, then what others of this dialect say.
 constexpr std::array kFinishWords{
-    FinishWord{"stop", FinishReason::stop},
-    FinishWord{"length", FinishReason::length},
+    FinishWord{"stop", FinishReason::stop},      // OpenAI
+    FinishWord{"length", FinishReason::length},  // OpenAI
     FinishWord{"tool_calls", FinishReason::tool_calls},
     FinishWord{"content_filter", FinishReason::content_filter},
     FinishWord{"function_call", FinishReason::tool_calls},
-    FinishWord{"tool_call", FinishReason::tool_calls},
-    FinishWord{"eos", FinishReason::stop},
-    FinishWord{"eos_token", FinishReason::stop},
-    FinishWord{"end_turn", FinishReason::stop},
-    FinishWord{"stop_sequence", FinishReason::stop},
-    FinishWord{"COMPLETE", FinishReason::stop},
-    FinishWord{"max_tokens", FinishReason::length},
-    FinishWord{"model_length", FinishReason::length},
+    FinishWord{"tool_call", FinishReason::tool_calls},  // Azure Foundry; Cohere
+    FinishWord{"tool_use", FinishReason::tool_calls},   // Anthropic behind a gateway
+    FinishWord{"eos", FinishReason::stop},              // Together
+    FinishWord{"eos_token", FinishReason::stop},        // TGI
+    FinishWord{"end_turn", FinishReason::stop},         // xAI; Anthropic behind a gateway
+    FinishWord{"stop_sequence", FinishReason::stop},    // TGI, Cohere
+    FinishWord{"complete", FinishReason::stop},         // Cohere
+    FinishWord{"max_tokens", FinishReason::length},     // Cohere; Anthropic behind a gateway
+    FinishWord{"max_output_tokens", FinishReason::length},
+    FinishWord{"model_length", FinishReason::length},                   // Mistral: the window
+    FinishWord{"model_context_window_exceeded", FinishReason::length},  // z.ai: the window
+    FinishWord{"sensitive", FinishReason::content_filter},              // z.ai
+    FinishWord{"refusal", FinishReason::content_filter},  // Anthropic behind a gateway
+    FinishWord{"safety", FinishReason::content_filter},   // Gemini behind a gateway
+    // Words of failures: failure_table.h says what each means for the engine.
+    FinishWord{"error", FinishReason::failed},                         // Mistral, OpenRouter
+    FinishWord{"abort", FinishReason::failed},                         // vLLM, SGLang
+    FinishWord{"aborted", FinishReason::failed},                       // DeepSeek
+    FinishWord{"timeout", FinishReason::failed},                       // Cohere
+    FinishWord{"network_error", FinishReason::failed},                 // z.ai
+    FinishWord{"engine_overloaded", FinishReason::failed},             // Moonshot
+    FinishWord{"insufficient_system_resource", FinishReason::failed},  // DeepSeek
+    FinishWord{"malformed_function_call", FinishReason::failed},       // Gemini behind a gateway
+    FinishWord{"function_call_filter", FinishReason::failed},  // Gemini's endpoint of this dialect
 };
 
-FinishReason finish_reason(JsonText word) {
+// Gemini's endpoint of this dialect gives its own word behind: "content_filter: SAFETY". Some write
+// all in capitals.
+FinishReason finish_reason(JsonText told) {
+  const std::string_view word = told.escaped().substr(0, told.escaped().find(':'));
   for (const FinishWord& row : kFinishWords)
-    if (row.word == word.escaped()) return row.reason;
+    if (std::equal(row.word.begin(), row.word.end(), word.begin(), word.end(),
+                   [](char lower, char c) { return lower == (c >= 'A' && c <= 'Z' ? c | 32 : c); }))
+      return row.reason;
   return FinishReason::other;
 }
 
@@ -457,19 +477,20 @@ void decode(std::string_view data, std::string_view said_in, Events& out) {
     return;
   }
   out[first] = Started{chunk.id, chunk.model};
-  if (chunk.has_error || chunk.is_error_object || chunk.finish == JsonText::trusted("error")) {
-    out.emplace_back(Failed{data});
-    return;
-  }
-  if (!chunk.finish.empty()) out.emplace_back(Finished{finish_reason(chunk.finish), chunk.finish});
+  const bool has_error = chunk.has_error || chunk.is_error_object;
+  FinishReason reason = FinishReason::other;
+  if (!chunk.finish.empty()) reason = finish_reason(chunk.finish);
+  const bool has_failed = has_error || reason == FinishReason::failed;
+  if (!has_failed && !chunk.finish.empty()) out.emplace_back(Finished{reason, chunk.finish});
   if (chunk.has_usage) out.emplace_back(Counted{chunk.usage});
+  if (has_failed) out.emplace_back(has_error ? Failed{data, {}} : Failed{{}, chunk.finish});
 }
 
 void decode_frame(const Frame& frame, Events& out) {
   if (frame.data == "[DONE]") {
     out.emplace_back(Done{});
   } else if (frame.event == "error") {
-    out.emplace_back(Failed{frame.data});
+    out.emplace_back(Failed{frame.data, {}});
   } else {
     decode(frame.data, "delta", out);
   }

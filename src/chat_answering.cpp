@@ -59,7 +59,11 @@ void Chat::conclude(Instant now) {
 void Chat::keep_tail() {
   Attempt& attempt = *attempt_;
   if (attempt.mode != Mode::splice || !attempt.tail.empty()) return;
-  while (attempt.framing.next()) continue;  // what came behind a failure has gone to the client too
+  // What came behind a failure has gone to the client too; nothing may follow its terminator.
+  const std::string_view terminator = surface_.dialect().terminator;
+  while (const auto frame = attempt.framing.next())
+    if (!frame->data.empty() && terminator.find(frame->data) != std::string_view::npos)
+      attempt.told = true;
   attempt.tail = attempt.framing.unfinished();
 }
 

@@ -88,6 +88,10 @@ bool Chat::take_frame(Instant now, const Frame& frame) {
 bool Chat::take_event(Instant now, const Event& event) {
   Attempt& attempt = *attempt_;
   if (const auto* failure = std::get_if<Failed>(&event)) {
+    if (failure->body.empty()) {
+      fail(now, ended_with(json::unescaped(failure->finish)));
+      return false;
+    }
     ResponseHead head;
     head.status = attempt.status;
     attempt.told = attempt.mode == Mode::splice && state_ == ChatState::committed;

@@ -15,7 +15,14 @@ namespace spillway {
 
 // Why generation stopped, in OpenAI's words (`finish_reason`); OpenTelemetry:
 // gen_ai.response.finish_reasons.
-enum class FinishReason : std::uint8_t { stop, length, tool_calls, content_filter, other };
+enum class FinishReason : std::uint8_t {
+  stop,
+  length,
+  tool_calls,
+  content_filter,
+  other,   // a word that nobody knows: counts as a normal end
+  failed,  // an answer that went wrong; told as Failed, never as Finished
+};
 std::string_view name_of(FinishReason reason);
 
 // Tokens. `input` counts every prompt token, cached ones included; `output` counts reasoning too.
@@ -77,9 +84,10 @@ struct Finished {
   JsonText raw;  // the provider's own word
 };
 // An error inside a 200. `body` is the JSON that tells it, in any of the shapes that classify()
-// reads.
+// reads; or there is none, and `finish` is the provider's word for an answer that went wrong.
 struct Failed {
   std::string_view body;
+  JsonText finish;
 };
 // The dialect's terminator: nothing comes after it.
 struct Done {};

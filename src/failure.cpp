@@ -155,6 +155,17 @@ Failure classify(Instant now, const ResponseHead& head, std::string_view body) {
   return failure;
 }
 
+// The word alone decides: what else the frame holds is the model's, and may be the client's words.
+Failure ended_with(std::string_view finish) {
+  const std::string word = folded(finish, limits::error_code_bytes_max);
+  Failure failure = failed(FailureKind::empty, "the answer ended with " + word);
+  for (const auto& row : failure_table::kFinishes)
+    if (row.finish == lower_case(word)) failure.kind = row.kind;
+  failure.status = 200;
+  failure.code = word;
+  return failure;
+}
+
 Failure failed(FailureKind kind, std::string_view reason) {
   Failure failure;
   failure.kind = kind;

@@ -64,6 +64,10 @@ struct ResponseHead {
 // seen.
 Failure classify(Instant now, const ResponseHead& head, std::string_view body);
 
+// An answer that its provider ended with a word that tells a failure: "error",
+// "MALFORMED_FUNCTION_CALL".
+Failure ended_with(std::string_view finish);
+
 // A failure that we found ourselves.
 Failure failed(FailureKind kind, std::string_view reason);
 

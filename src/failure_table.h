@@ -261,6 +261,23 @@ inline constexpr Row kRows[] = {
     {kInBand, word, "validationexception", bad_request},    // AWS
 };
 
+struct FinishRow {
+  std::string_view finish;
+  FailureKind kind;
+};
+
+// What an answer that went wrong ended with. Others: empty, since it may have been the prompt, for
+// which no engine is left out.
+inline constexpr FinishRow kFinishes[] = {
+    {"error", server},                             // Mistral, OpenRouter, Cohere
+    {"abort", server},                             // vLLM, SGLang
+    {"aborted", server},                           // DeepSeek
+    {"insufficient_system_resource", overloaded},  // DeepSeek
+    {"engine_overloaded", overloaded},             // Moonshot
+    {"network_error", network},                    // z.ai
+    {"timeout", timeout},                          // Cohere
+};
+
 struct StatusRow {
   int status;
   FailureKind kind;

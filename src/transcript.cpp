@@ -63,6 +63,7 @@ std::string_view name_of(FinishReason reason) {
       return "content_filter";
     case FinishReason::stop:
     case FinishReason::other:
+    case FinishReason::failed:
       break;
   }
   return "stop";

@@ -664,7 +664,8 @@ TEST(AnthropicStream, StopReasons) {
   EXPECT_EQ(reason("model_context_window_exceeded"),
             "finished length \"model_context_window_exceeded\"\n");
   EXPECT_EQ(reason("refusal"), "finished content_filter \"refusal\"\n");
-  EXPECT_EQ(reason("pause_turn"), "finished other \"pause_turn\"\n");
+  EXPECT_EQ(reason("pause_turn"), "finished length \"pause_turn\"\n");
+  EXPECT_EQ(reason("compaction"), "finished length \"compaction\"\n");
   EXPECT_EQ(reason("new_reason"), "finished other \"new_reason\"\n");
   EXPECT_EQ(decode_frame(anthropic, R"({"type":"message_delta","delta":{"stop_reason":null}})"),
             "");

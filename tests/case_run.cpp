@@ -496,7 +496,9 @@ struct EventPrinter {
   std::string operator()(const Finished& event) const {
     return "finished " + std::string(name_of(event.reason)) + " " + quoted(event.raw);
   }
-  std::string operator()(const Failed& event) const { return "failed " + compact(event.body); }
+  std::string operator()(const Failed& event) const {
+    return "failed " + (event.body.empty() ? quoted(event.finish) : compact(event.body));
+  }
   std::string operator()(const Done&) const { return "done"; }
   std::string operator()(const Garbled& event) const {
     return std::string("garbled: ") + event.problem;

@@ -756,6 +756,33 @@ TEST(Failure, ParamIsTheFieldThatWasNamed) {
             "tool_choice");
 }
 
+// What an answer ended with decides alone, whatever its case; a word that is not known blames no
+// one.
+TEST(Failure, AnswersThatWentWrong) {
+  for (const auto& row : failure_table::kFinishes) {
+    EXPECT_EQ(row.finish, lower_case(row.finish));
+    for (const std::string& word : {std::string(row.finish), [&row] {
+                                      std::string upper(row.finish);
+                                      for (char& c : upper)
+                                        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+                                      return upper;
+                                    }()}) {
+      const Failure failure = ended_with(word);
+      EXPECT_EQ(name_of(failure.kind), name_of(row.kind)) << word;
+      EXPECT_EQ(failure.reason, "the answer ended with " + word);
+      EXPECT_EQ(failure.code, word);
+      EXPECT_EQ(failure.status, 200);
+    }
+  }
+  EXPECT_EQ(ended_with("MALFORMED_FUNCTION_CALL").kind, empty);
+  // Phrases of errors mean nothing here: a word may come from what the model wrote.
+  EXPECT_EQ(ended_with("your credit balance is too low").kind, empty);
+  const Failure hostile = ended_with("a\nb\x01" + std::string(100'000, 'x'));
+  EXPECT_EQ(hostile.kind, empty);
+  EXPECT_EQ(hostile.code.size(), limits::error_code_bytes_max);
+  EXPECT_EQ(hostile.reason.find_first_of("\n\x01"), std::string::npos);
+}
+
 TEST(Failure, OfOurOwn) {
   const Failure failure = failed(network, "  connection\nreset \xFF ");
   EXPECT_EQ(failure.kind, network);

@@ -366,12 +366,18 @@ TEST(GeminiStream, FinishReasons) {
        {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
         "MODEL_ARMOR", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"})
     EXPECT_EQ(reason('"' + word + '"'), "finished content_filter \"" + word + "\"\n");
-  for (const std::string word : {"OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL",
-                                 "TOO_MANY_TOOL_CALLS", "NEW_REASON"})
-    EXPECT_EQ(reason('"' + word + '"'), "finished other \"" + word + "\"\n");
+  for (const std::string word :
+       {"OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE", "IMAGE_OTHER", "NO_IMAGE", "NEW_REASON"})
+    EXPECT_EQ(reason('"' + word + '"'), "failed \"" + word + "\"\n");
   EXPECT_EQ(reason("1"), "finished stop \"1\"\n");
   EXPECT_EQ(reason("2"), "finished length \"2\"\n");
-  EXPECT_EQ(reason("null"), "");
+  for (const char* number : {"3", "4", "6", "7", "8"})
+    EXPECT_EQ(reason(number), std::string("finished content_filter \"") + number + "\"\n");
+  for (const char* number : {"5", "9", "10", "12"})
+    EXPECT_EQ(reason(number), std::string("failed \"") + number + "\"\n");
+  for (const char* absent : {"null", "0", R"("")", R"("FINISH_REASON_UNSPECIFIED")"})
+    EXPECT_EQ(reason(absent), "") << absent;
 }
 
 TEST(GeminiStream, Thoughts) {

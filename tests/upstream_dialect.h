@@ -102,7 +102,9 @@ struct EventPrinter {
   void operator()(const Finished& event) const {
     line({"finished", word_of(event.reason), quoted(event.raw)});
   }
-  void operator()(const Failed& event) const { line({"failed", std::string(event.body)}); }
+  void operator()(const Failed& event) const {
+    line({"failed", event.body.empty() ? quoted(event.finish) : std::string(event.body)});
+  }
   void operator()(const Done&) const { line({"done"}); }
   void operator()(const Garbled& event) const { line({"garbled", event.problem}); }
 };
