@@ -396,6 +396,22 @@ void read_transcript(Reader& in, Events& out) {
   }
 }
 
+// OpenRouter's pieces of reasoning: {type: reasoning.text, text}, {type: reasoning.summary,
+// summary} or encrypted, which say nothing. True when any said something.
+bool read_reasoning_details(Reader& in, Events& out) {
+  const std::size_t told = out.size();
+  if (!in.enter_array()) return false;
+  while (in.next_element()) {
+    if (!in.enter_object()) continue;
+    while (in.next_member()) {
+      if (in.key() != "text" && in.key() != "summary") continue;
+      const JsonText text = in.string().value_or(JsonText());
+      if (!text.empty()) out.emplace_back(Reasoning{text, {}});
+    }
+  }
+  return out.size() > told;
+}
+
 // A `delta`, or the `message` of an answer that was not streamed.
 void read_delta(Reader& in, Events& out) {
   if (!in.enter_object()) return;
@@ -409,6 +425,8 @@ void read_delta(Reader& in, Events& out) {
       if (text.empty() || reasoned) continue;
       reasoned = true;
       out.emplace_back(Reasoning{text, {}});
+    } else if (key == "reasoning_details") {
+      if (!reasoned) reasoned = read_reasoning_details(in, out);
     } else if (key == "tool_calls") {
       if (!in.enter_array()) continue;
       while (in.next_element()) read_tool_call(in, out);
