@@ -86,7 +86,7 @@ class RequestWriter {
   }
 
   void choose_budget(std::int64_t tokens) {
-    if (translate::forces_tool(request_) || goes_on_without_thoughts()) {
+    if (translate::forces_tool(request_, target_) || goes_on_without_thoughts()) {
       drop(dropped_, "reasoning_effort");
       return;
     }
@@ -117,7 +117,7 @@ class RequestWriter {
                                                             "high", "xhigh", "max"};
     effort_ = kWords[static_cast<std::size_t>(asked->level)];
     // A forced tool and thinking that was asked for exclude each other; the effort still counts.
-    if (!is_off && !translate::forces_tool(request_)) thinking_ = Thinking::adaptive;
+    if (!is_off && !translate::forces_tool(request_, target_)) thinking_ = Thinking::adaptive;
   }
 
   [[nodiscard]] bool needs_format_instruction() const {
@@ -185,9 +185,9 @@ class RequestWriter {
   }
 
   void write_tool_choice() {
-    if (request_.tools.empty()) return;
     using Kind = ToolChoice::Kind;
-    const Kind kind = request_.tool_choice.kind;
+    if (request_.tools.empty()) return;
+    const Kind kind = translate::choice_of(request_, target_, dropped_);
     const bool one_at_a_time = request_.parallel_tool_calls == false && kind != Kind::none;
     if (kind == Kind::unset && !one_at_a_time) return;
     out_.key("tool_choice").begin_object().key("type");

@@ -119,14 +119,12 @@ class RequestWriter {
     if (request_.tools.empty()) return;
     if (request_.parallel_tool_calls == false) drop(dropped_, "parallel_tool_calls");
     using Kind = ToolChoice::Kind;
-    const ToolChoice& choice = request_.tool_choice;
-    if (choice.kind == Kind::unset) return;
+    const Kind kind = translate::choice_of(request_, target_, dropped_);
+    if (kind == Kind::unset) return;
     out_.key("toolConfig").begin_object().key("functionCallingConfig").begin_object();
-    out_.key("mode").string(choice.kind == Kind::automatic ? "AUTO"
-                            : choice.kind == Kind::none    ? "NONE"
-                                                           : "ANY");
-    if (choice.kind == Kind::named)
-      out_.key("allowedFunctionNames").begin_array().text(choice.name).end_array();
+    out_.key("mode").string(kind == Kind::automatic ? "AUTO" : kind == Kind::none ? "NONE" : "ANY");
+    if (kind == Kind::named)
+      out_.key("allowedFunctionNames").begin_array().text(request_.tool_choice.name).end_array();
     out_.end_object().end_object();
   }
 

@@ -169,15 +169,22 @@ void write_stop(const ChatRequest& request, const Target& target, Writer& out, D
 }
 
 void write_tools(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+  using Kind = ToolChoice::Kind;
+  const ToolChoice& choice = request.tool_choice;
+  const Kind kind = translate::choice_of(request, target, dropped);
+  const bool alone = kind == Kind::named && has(target, quirk::no_named_tool_choice);
   if (!request.tools.empty()) {
     out.key("tools").begin_array();
-    for (const Tool& tool : request.tools) out.raw(tool.raw);
+    for (const Tool& tool : request.tools)
+      if (!alone || tool.name == choice.name) out.raw(tool.raw);
     out.end_array();
   }
-  if (request.tool_choice.kind == ToolChoice::Kind::required) {
+  if (kind == Kind::required || alone) {
     out.key("tool_choice").string("required");
-  } else if (!request.tool_choice.raw.empty()) {
-    out.key("tool_choice").raw(request.tool_choice.raw);
+  } else if (kind != choice.kind) {
+    out.key("tool_choice").string("auto");
+  } else if (!choice.raw.empty()) {
+    out.key("tool_choice").raw(choice.raw);
   }
   if (request.parallel_tool_calls) {
     if (has(target, quirk::no_parallel_tool_calls_field)) {
@@ -185,6 +192,20 @@ void write_tools(const ChatRequest& request, const Target& target, Writer& out, 
     } else {
       out.key("parallel_tool_calls").boolean(*request.parallel_tool_calls);
     }
+  }
+}
+
+void write_effort(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+  const JsonText effort = request.reasoning_effort;
+  const bool asks_none = effort.empty() || json::equals(effort, "none");
+  const bool excluded = !request.tools.empty() && has(target, quirk::no_effort_with_tools);
+  // An engine that does not reason does what "none" asks for.
+  if (!asks_none && (excluded || !target.reasons)) dropped.push_back("reasoning_effort");
+  if (!target.reasons) return;
+  if (excluded) {
+    out.key("reasoning_effort").string("none");
+  } else if (!effort.empty()) {
+    out.key("reasoning_effort").text(effort);
   }
 }
 
@@ -209,13 +230,7 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
     out.key("response_format").raw(request.response_format.raw);
   if (!request.seed.empty()) out.key("seed").raw(request.seed);
   if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
-  if (!request.reasoning_effort.empty()) {
-    if (target.reasons) {
-      out.key("reasoning_effort").text(request.reasoning_effort);
-    } else {
-      dropped.push_back("reasoning_effort");
-    }
-  }
+  write_effort(request, target, out, dropped);
   if (!request.user.empty()) out.key("user").text(request.user);
   for (const Extra& extra : request.extras) out.key(extra.key).raw(extra.raw);
   out.end_object();

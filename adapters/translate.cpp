@@ -4,6 +4,14 @@
 #include <array>
 
 namespace spillway::adapters::translate {
+namespace {
+
+bool asks_for_call(const ChatRequest& request) {
+  const ToolChoice::Kind kind = request.tool_choice.kind;
+  return kind == ToolChoice::Kind::required || kind == ToolChoice::Kind::named;
+}
+
+}  // namespace
 
 void drop(Dropped& dropped, std::string_view name) {
   if (std::find(dropped.begin(), dropped.end(), name) == dropped.end()) dropped.push_back(name);
@@ -76,10 +84,16 @@ std::string format_instruction(const ResponseFormat& format) {
   return text;
 }
 
-bool forces_tool(const ChatRequest& request) {
-  const ToolChoice::Kind kind = request.tool_choice.kind;
-  return !request.tools.empty() &&
-         (kind == ToolChoice::Kind::required || kind == ToolChoice::Kind::named);
+bool forces_tool(const ChatRequest& request, const Target& target) {
+  return asks_for_call(request) && !request.tools.empty() &&
+         !has(target, quirk::no_forced_tool_choice);
+}
+
+ToolChoice::Kind choice_of(const ChatRequest& request, const Target& target, Dropped& dropped) {
+  if (!asks_for_call(request) || request.tools.empty() || forces_tool(request, target))
+    return request.tool_choice.kind;
+  drop(dropped, "tool_choice");
+  return ToolChoice::Kind::automatic;
 }
 
 }  // namespace spillway::adapters::translate

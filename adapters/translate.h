@@ -112,7 +112,10 @@ void drop_number(Dropped& dropped, std::string_view name, std::string_view numbe
 
 // A response format in words, for where the target has no field for it.
 [[nodiscard]] std::string format_instruction(const ResponseFormat& format);
-// Whether the tool choice makes the model call a tool.
-[[nodiscard]] bool forces_tool(const ChatRequest& request);
+// Whether the tool choice makes the model call a tool, as far as the target takes that.
+[[nodiscard]] bool forces_tool(const ChatRequest& request, const Target& target);
+// The tool choice to send: one that forces a call becomes automatic, reported, where it is refused.
+[[nodiscard]] ToolChoice::Kind choice_of(const ChatRequest& request, const Target& target,
+                                         Dropped& dropped);
 
 }  // namespace spillway::adapters::translate

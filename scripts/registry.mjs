@@ -25,6 +25,7 @@ export const QUIRKS = [
   'irregular_stream', 'reasoning_history', 'reasoning_history_as_reasoning', 'images_inline_only',
   'no_parallel_tool_calls_field',
   'reasoning_budget', 'reasoning_always', 'no_penalties', 'no_json_with_tools',
+  'no_effort_with_tools', 'no_forced_tool_choice', 'no_named_tool_choice',
 ];
 
 /**

@@ -35,6 +35,12 @@ inline constexpr Set reasoning_budget = 1U << 15;
 inline constexpr Set reasoning_always = 1U << 16;
 inline constexpr Set no_penalties = 1U << 17;        // presence and frequency penalty are refused
 inline constexpr Set no_json_with_tools = 1U << 18;  // JSON output and tools are refused together
+// A reasoning effort and tools are refused together, an engine's own effort included: it is sent as
+// "none".
+inline constexpr Set no_effort_with_tools = 1U << 19;
+inline constexpr Set no_forced_tool_choice = 1U << 20;  // a choice that forces a call is refused
+// A call can be forced, but not by the name of its tool.
+inline constexpr Set no_named_tool_choice = 1U << 21;
 
 struct Name {
   std::string_view name;
@@ -60,6 +66,9 @@ inline constexpr std::array kNames{
     Name{"reasoning_always", reasoning_always},
     Name{"no_penalties", no_penalties},
     Name{"no_json_with_tools", no_json_with_tools},
+    Name{"no_effort_with_tools", no_effort_with_tools},
+    Name{"no_forced_tool_choice", no_forced_tool_choice},
+    Name{"no_named_tool_choice", no_named_tool_choice},
 };
 
 }  // namespace spillway::quirk
