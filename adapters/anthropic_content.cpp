@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "anthropic_upstream.h"
-#include "text.h"
 #include "translate.h"
 
 namespace spillway::adapters::anthropic_upstream {
@@ -32,10 +31,6 @@ std::size_t size_without_white_end(std::string_view escaped) {
     if (!is_white) size = at;
   }
   return size;
-}
-
-bool is_web_url(JsonText url) {
-  return starts_with(url.escaped(), "https://") || starts_with(url.escaped(), "http://");
 }
 
 // The same id for a call and its result. One that is refused becomes a hash of itself.
@@ -94,7 +89,7 @@ bool ContentWriter::takes(const Content& part) {
 
 bool ContentWriter::has_source(const Content& part) const {
   if (!part.base64.empty()) return true;
-  return is_web_url(part.url) && !has(target_, quirk::images_inline_only);
+  return translate::is_web_url(part.url) && !has(target_, quirk::images_inline_only);
 }
 
 void ContentWriter::write(const Content& part) {
@@ -143,9 +138,7 @@ void ContentWriter::write_media(std::string_view type, const Content& part) {
   if (part.base64.empty()) {
     out_.key("type").string("url").key("url").text(part.url);
   } else {
-    const bool is_jpg = json::equals(part.media_type, "image/jpg");  // common, but not its name
-    out_.key("type").string("base64").key("media_type");
-    out_.text(is_jpg ? JsonText::plain("image/jpeg") : part.media_type);
+    out_.key("type").string("base64").key("media_type").text(part.media_type);
     out_.key("data").text(part.base64);
   }
   out_.end_object();
@@ -168,7 +161,7 @@ void ContentWriter::write_tool_result(const Content& part) {
     for (const Content& piece : part.parts)
       if (takes(piece)) write(piece);
     out_.end_array();
-  } else if (!part.text.empty()) {
+  } else if (!is_blank(part.text)) {
     out_.key("content").text(part.text);
   }
   if (part.is_error) out_.key("is_error").boolean(true);

@@ -7,7 +7,6 @@
 #include <array>
 
 #include "gemini_upstream.h"
-#include "text.h"
 #include "translate.h"
 
 namespace spillway::adapters::gemini_upstream {
@@ -77,8 +76,7 @@ bool ContentWriter::takes(const Content& part) {
 
 bool ContentWriter::has_source(const Content& part) const {
   if (!part.base64.empty()) return true;
-  return !part.url.empty() && !starts_with(part.url.escaped(), "data:") &&
-         !has(target_, quirk::images_inline_only);
+  return translate::is_web_url(part.url) && !has(target_, quirk::images_inline_only);
 }
 
 void ContentWriter::write(const Content& part, bool is_first_call) {

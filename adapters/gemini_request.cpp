@@ -179,16 +179,19 @@ class RequestWriter {
   }
 
   void write_stop(Writer& config) {
-    if (request_.stop.empty()) return;
-    const std::size_t taken =
-        has(target_, quirk::no_stop)
-            ? 0
-            : std::min(request_.stop.size(), limits::gemini_stop_sequences_max);
-    if (taken < request_.stop.size()) drop(dropped_, "stop");
-    if (taken == 0) return;
-    config.key("stopSequences").begin_array();
-    for (std::size_t i = 0; i < taken; ++i) config.text(request_.stop[i]);
-    config.end_array();
+    std::size_t left = has(target_, quirk::no_stop) ? 0 : limits::gemini_stop_sequences_max;
+    bool any = false;
+    for (const JsonText& sequence : request_.stop) {
+      if (sequence.empty() || left == 0) {
+        drop(dropped_, "stop");
+        continue;
+      }
+      if (!any) config.key("stopSequences").begin_array();
+      any = true;
+      --left;
+      config.text(sequence);
+    }
+    if (any) config.end_array();
   }
 
   void write_format(Writer& config) {

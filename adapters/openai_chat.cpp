@@ -73,7 +73,7 @@ bool is_reasoning(std::string_view key) {
 }
 
 // One message whose words the target does not take as they are: the same message, member by member.
-void rewrite_message(const Message& message, const Target& target, Writer& out) {
+void rewrite_message(const Message& message, const Target& target, Writer& out, Dropped& dropped) {
   Reader in(message.raw);
   out.begin_object();
   in.enter_object();
@@ -91,15 +91,19 @@ void rewrite_message(const Message& message, const Target& target, Writer& out) 
     }
   }
   const bool as_reasoning = has(target, quirk::reasoning_history_as_reasoning);
-  if (as_reasoning || has(target, quirk::reasoning_history)) {
-    for (const Content& part : message.content)
-      if (part.kind == Content::Kind::reasoning)
-        out.key(as_reasoning ? "reasoning" : "reasoning_content").text(part.text);
+  const bool takes_reasoning = as_reasoning || has(target, quirk::reasoning_history);
+  for (const Content& part : message.content) {
+    if (part.kind != Content::Kind::reasoning) continue;
+    if (takes_reasoning) {
+      out.key(as_reasoning ? "reasoning" : "reasoning_content").text(part.text);
+    } else {
+      translate::drop(dropped, "messages.reasoning_content");
+    }
   }
   out.end_object();
 }
 
-void write_message(const Message& message, const Target& target, Writer& out) {
+void write_message(const Message& message, const Target& target, Writer& out, Dropped& dropped) {
   const auto is = [](Content::Kind kind) {
     return [kind](const Content& part) { return part.kind == kind; };
   };
@@ -111,7 +115,7 @@ void write_message(const Message& message, const Target& target, Writer& out) {
                        (has(target, quirk::short_tool_ids) &&
                         (any(is(Content::Kind::tool_call)) || any(is(Content::Kind::tool_result))));
   if (rewrite) {
-    rewrite_message(message, target, out);
+    rewrite_message(message, target, out, dropped);
   } else {
     out.raw(message.raw);
   }
@@ -214,7 +218,7 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
   out.begin_object();
   out.key("model").string(target.model);
   out.key("messages").begin_array();
-  for (const Message& message : request.messages) write_message(message, target, out);
+  for (const Message& message : request.messages) write_message(message, target, out, dropped);
   out.end_array();
   write_stream_options(request, target, out);
   if (request.output_tokens_max) {

@@ -4,6 +4,7 @@
 // Strict where the canonical request needs a field, silent about what it does not know: that passes
 // on as it is.
 
+#include <algorithm>
 #include <array>
 
 #include "limits.h"
@@ -50,6 +51,7 @@ class RequestReader {
   bool read_output_tokens_max();
   void read_extra();
 
+  void note_member(Reader& in);
   void take_data_url(Content& part);
   bool count_part(const std::string& path);
   void estimate(std::size_t bytes) { estimated_bytes_ += static_cast<std::int64_t>(bytes); }
@@ -323,6 +325,8 @@ bool RequestReader::read_message(std::size_t index) {
   bool has_content = false;
   Content result;
   result.kind = Content::Kind::tool_result;
+  JsonText reasoning;
+  std::string_view calls;
   Reader in(message.raw);
   in.enter_object();
   while (in.next_member()) {
@@ -331,7 +335,7 @@ bool RequestReader::read_message(std::size_t index) {
       if (in.null()) continue;
       if (!read_content(in, message, path + ".content")) return false;
     } else if (in.key() == "tool_calls" && message.role == Role::assistant) {
-      if (!in.null() && !read_tool_calls(in, message, path + ".tool_calls")) return false;
+      if (!in.null()) calls = in.raw();
     } else if (in.key() == "tool_call_id" && message.role == Role::tool) {
       if (in.peek() != Type::string) return refuse_type(in, path + ".tool_call_id", "a string");
       result.id = in.string().value_or(JsonText());
@@ -339,18 +343,25 @@ bool RequestReader::read_message(std::size_t index) {
       message.name = in.string().value_or(JsonText());
     } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
       const JsonText text = in.string().value_or(JsonText());
-      if (text.empty()) continue;
-      Content reasoning;
-      reasoning.kind = Content::Kind::reasoning;
-      reasoning.text = text;
-      message.content.insert(message.content.begin(), std::move(reasoning));
+      if (!text.empty()) reasoning = text;  // under two names it is the same
     } else if (in.key() == "refusal" && in.peek() == Type::string) {
       Content refusal;
       refusal.kind = Content::Kind::refusal;
       refusal.text = in.string().value_or(JsonText());
       message.content.push_back(std::move(refusal));
+    } else if (in.key() != "role") {
+      note_member(in);
     }
   }
+  if (!reasoning.empty()) {
+    Content thoughts;
+    thoughts.kind = Content::Kind::reasoning;
+    thoughts.text = reasoning;
+    message.content.insert(message.content.begin(), std::move(thoughts));
+  }
+  // Last, whatever the order of the members: an answer to calls must follow them.
+  Reader at_calls(calls);
+  if (!calls.empty() && !read_tool_calls(at_calls, message, path + ".tool_calls")) return false;
   if (!has_content && message.role != Role::assistant)
     return refuse(path + ".content", "Expected a string or an array of content parts", "missing");
   if (message.role == Role::tool) {
@@ -368,6 +379,18 @@ bool RequestReader::read_message(std::size_t index) {
   }
   request_.messages.push_back(std::move(message));
   return true;
+}
+
+// A member of a message that the canonical request does not know, unless it says nothing.
+void RequestReader::note_member(Reader& in) {
+  std::string name = "messages." + std::string(in.key());
+  const std::string_view raw = in.raw();
+  std::vector<std::string_view>& known = request_.message_extras;
+  const bool says_nothing = raw == "null" || raw == "false" || raw == "[]" || raw == "{}";
+  if (says_nothing || known.size() == limits::dropped_names_max ||
+      std::find(known.begin(), known.end(), std::string_view(name)) != known.end())
+    return;
+  known.push_back(request_.keep(std::move(name)));
 }
 
 bool RequestReader::count_part(const std::string& path) {
@@ -434,7 +457,8 @@ bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std
   return true;
 }
 
-// "data:image/png;base64,…" (RFC 2397) → media type and data; any other URL stays one.
+// "data:image/png;base64,…" (RFC 2397) → media type without its parameters, and data; any other URL
+// stays one.
 void RequestReader::take_data_url(Content& part) {
   std::string_view url = part.url.escaped();
   if (url.find('\\') != std::string_view::npos) {  // some writers escape every slash
@@ -444,7 +468,9 @@ void RequestReader::take_data_url(Content& part) {
   constexpr std::string_view marker = ";base64,";
   const std::size_t split = url.substr(0, 200).find(marker);
   if (url.substr(0, 5) != "data:" || split == std::string_view::npos) return;
-  part.media_type = JsonText::trusted(url.substr(5, split - 5));
+  const std::string_view type = url.substr(5, std::min(url.find(';'), split) - 5);
+  // Common, but not its name.
+  part.media_type = JsonText::trusted(type == "image/jpg" ? "image/jpeg" : type);
   part.base64 = JsonText::trusted(url.substr(split + marker.size()));
   part.url = {};
 }

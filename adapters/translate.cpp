@@ -23,6 +23,10 @@ void drop_extras(const ChatRequest& request, Dropped& dropped) {
     // Not through drop(): a client may send very many.
     if (!asks_nothing) dropped.push_back(extra.key);
   }
+  for (const std::string_view name : request.message_extras) dropped.push_back(name);
+  if (!request.response_format.description.empty())
+    drop(dropped, "response_format.json_schema.description");
+  if (request.tools.empty() && asks_for_call(request)) drop(dropped, "tool_choice");
 }
 
 std::optional<Effort> effort_of(const ChatRequest& request, const Target& target,
@@ -55,18 +59,21 @@ bool only_instructs(const ChatRequest& request) {
 
 void Conversation::turn(Side side) {
   if (side == side_) return;
-  if (side_ == Side::none && side == Side::model) {
-    turn(Side::user);
-    out_.raw(style_.opener);
-  }
-  end();
+  if (side_ == Side::none && side == Side::model) open();
+  if (side_ != Side::none) out_.end_array().end_object();
   side_ = side;
   out_.begin_object().key("role").string(side == Side::model ? style_.model_role : "user");
   out_.key(style_.content_key).begin_array();
 }
 
+void Conversation::open() {
+  turn(Side::user);
+  out_.raw(style_.opener);
+}
+
 void Conversation::end() {
-  if (side_ != Side::none) out_.end_array().end_object();
+  if (side_ == Side::none) open();
+  out_.end_array().end_object();
 }
 
 void drop_number(Dropped& dropped, std::string_view name, std::string_view number,

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "dialect.h"
+#include "text.h"
 
 namespace spillway::adapters::translate {
 
@@ -18,8 +19,8 @@ namespace spillway::adapters::translate {
 
 // Reports a field; each name once, however many messages have it.
 void drop(Dropped& dropped, std::string_view name);
-// Reports the members that no other dialect knows, unless they ask for nothing (n: 1, logprobs:
-// false).
+// Reports what no other dialect has a place for, unless it asks for nothing (n: 1, logprobs:
+// false): members that the canonical request does not know, and words around what it does.
 void drop_extras(const ChatRequest& request, Dropped& dropped);
 
 // --- reasoning
@@ -85,7 +86,7 @@ class Conversation {
  public:
   enum class Side : std::uint8_t { none, user, tools, model };
   // How a target writes a message. `opener` is what the user says when the conversation would begin
-  // with the model, which targets refuse.
+  // with the model or be empty, which targets refuse.
   struct Style {
     std::string_view model_role;
     std::string_view content_key;
@@ -98,12 +99,19 @@ class Conversation {
   void end();
 
  private:
+  void open();
+
   const Style& style_;
   json::Writer& out_;
   Side side_ = Side::none;
 };
 
 // --- pieces
+
+// What whoever answers can fetch; not a data URL, nor bare data.
+[[nodiscard]] inline bool is_web_url(JsonText url) {
+  return starts_with(url.escaped(), "https://") || starts_with(url.escaped(), "http://");
+}
 
 // A sampling parameter that the target refuses: reported, unless it is the default that many
 // clients always send and nothing is lost.

@@ -123,6 +123,9 @@ struct ChatRequest {
   JsonText user;
   std::string_view stream_options;  // the whole object as the client wrote it
   std::vector<Extra> extras;
+  // Names of members of messages that this shape does not know, as "messages.prefix"; each once,
+  // at most limits::dropped_names_max.
+  std::vector<std::string_view> message_extras;
 
   bool stream = false;
   bool include_usage = false;  // the client wants usage in its stream
