@@ -82,7 +82,7 @@ struct Provider {
 };
 
 struct Engine {
-  std::string id;                   // groq:llama-3.3-70b-versatile
+  std::string id;                   // groq:openai/gpt-oss-120b
   std::size_t provider = 0;         // index into Config::providers
   std::int64_t context_window = 0;  // tokens; 0 unknown
   std::int64_t output_tokens_max = 0;
