@@ -10,31 +10,14 @@
  * of wrangler.toml, so it also runs inside `wrangler dev` and must not start wrangler itself.
  */
 
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import {
-  ensureModules, ensurePackages, offlineEnvironment, pinnedNode, root, wranglerCli,
-} from './lib/machine.mjs';
-import { run } from './lib/process.mjs';
+import { ensureModules, ensurePackages, root } from './lib/machine.mjs';
 import { Stop, runMain, say } from './lib/terminal.mjs';
-import { buildModule, describeSize, writeConfig } from './lib/wasm.mjs';
+import { buildModule, buildWorker, describeSize, writeConfig } from './lib/wasm.mjs';
 
 const usage = `usage: npm run build [-- --wasi-only]
 
 Builds dist/spillway.wasm, dist/spillway.emscripten.wasm and dist/worker/.
   --wasi-only   only what the Worker imports: dist/spillway.wasm and dist/spillway.config.json`;
-
-async function buildWorker() {
-  const outdir = join(root, 'dist/worker');
-  rmSync(outdir, { recursive: true, force: true });
-  const { code, output } = await run(
-    pinnedNode(), [wranglerCli, 'deploy', '--dry-run', '--outdir', outdir],
-    { cwd: root, env: offlineEnvironment(), label: 'wrangler deploy --dry-run' },
-  );
-  if (code !== 0) throw new Stop(`wrangler deploy --dry-run failed\n${output.trim()}`);
-  return readdirSync(outdir).filter((name) => /\.(js|wasm)$/.test(name)).sort()
-    .map((name) => join(outdir, name));
-}
 
 await runMain(async () => {
   const args = process.argv.slice(2);

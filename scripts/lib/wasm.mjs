@@ -6,12 +6,12 @@
  */
 
 import {
-  copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync,
+  copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { root } from './machine.mjs';
+import { offlineEnvironment, pinnedNode, root, wranglerCli } from './machine.mjs';
 import { run } from './process.mjs';
 import { Stop, kilobytes } from './terminal.mjs';
 
@@ -91,6 +91,23 @@ export function writeConfig() {
   const target = join(dist, 'spillway.config.json');
   mkdirSync(dist, { recursive: true });
   if (!existsSync(target) || readFileSync(target, 'utf8') !== text) writeFileSync(target, text);
+}
+
+/**
+ * Bundles the Worker as wrangler uploads it, into dist/worker/. Call buildModule('wasi') and
+ * writeConfig() first.
+ * @returns {Promise<string[]>} the files that are uploaded
+ */
+export async function buildWorker() {
+  const outdir = join(dist, 'worker');
+  rmSync(outdir, { recursive: true, force: true });
+  const { code, output } = await run(
+    pinnedNode(), [wranglerCli, 'deploy', '--dry-run', '--outdir', outdir],
+    { cwd: root, env: offlineEnvironment(), label: 'wrangler deploy --dry-run' },
+  );
+  if (code !== 0) throw new Stop(`wrangler deploy --dry-run failed\n${output.trim()}`);
+  return readdirSync(outdir).filter((name) => /\.(js|wasm)$/.test(name)).sort()
+    .map((name) => join(outdir, name));
 }
 
 /** @param {string} path */

@@ -51,11 +51,11 @@ export async function converse(port, ask, found = () => true) {
 }
 
 /**
- * A load: so many streams at once, each begun a moment after the one before.
+ * So many streams at once, each begun a moment after the one before.
  * @typedef {object} Load
  * @property {number} streams
- * @property {number} tokens       of each stream
  * @property {number} interval_ms  between two tokens; 0: as fast as it goes
+ * @property {string} last         what every whole answer has in it
  */
 
 /**
@@ -63,7 +63,7 @@ export async function converse(port, ask, found = () => true) {
  * @param {Ask} ask
  * @param {Load} load
  */
-export async function converseAll(port, ask, { streams, interval_ms }) {
+export async function converseAll(port, ask, { streams, interval_ms, last }) {
   const answers = await Promise.all(Array.from({ length: streams }, async (_, index) => {
     // Else all timers would strike together, and one wake-up would serve many streams.
     await new Promise((resolve) => { setTimeout(resolve, (index / streams) * interval_ms); });
@@ -71,8 +71,9 @@ export async function converseAll(port, ask, { streams, interval_ms }) {
   }));
   for (const answer of answers) {
     const text = answer.text();
-    if (!/data: \[DONE\]|event: message_stop/.test(text.slice(-400))) {
-      throw new Stop(`a stream broke off: ${text.slice(0, 2000)}`);
+    const end = text.slice(-2000);
+    if (!end.includes(last) || !/data: \[DONE\]|event: message_stop/.test(end)) {
+      throw new Stop(`a stream broke off: ${text.slice(0, 1000)} … ${end}`);
     }
   }
 }

@@ -1,16 +1,12 @@
 /**
- * What all measurements share: medians, spreads, and how busy the machine was.
+ * What all measurements share.
  *
  * Rules: a figure is the median of its samples; its spread is the middle half of them. Samples of
  * things that are compared are taken in turn (A B A B …), so that whatever disturbs the machine
- * disturbs both.
+ * disturbs both, and are compared turn by turn.
  */
 
 import { readFileSync, readdirSync } from 'node:fs';
-import { loadavg } from 'node:os';
-
-/** Above this the processes of a measurement wait for others' and its times are no good. */
-export const kQuietLoad = 1.5;
 
 /**
  * @typedef {object} Summary
@@ -18,6 +14,13 @@ export const kQuietLoad = 1.5;
  * @property {number} low     a quarter of the samples is below
  * @property {number} high    a quarter is above
  * @property {number[]} samples
+ *
+ * One line of the table. Without `target` it is information.
+ * @typedef {object} Row
+ * @property {string} label
+ * @property {Summary} summary
+ * @property {string} unit
+ * @property {number} [target]  not more than this
  */
 
 /** @param {number[]} samples @returns {Summary} */
@@ -30,6 +33,13 @@ export function summarize(samples) {
   };
   return { median: at(0.5), low: at(0.25), high: at(0.75), samples };
 }
+
+/**
+ * Two lists of samples taken in turn, compared turn by turn.
+ * @param {number[]} a @param {number[]} b @param {(a: number, b: number) => number} compare
+ */
+export const compared = (a, b, compare) =>
+  summarize(a.map((sample, turn) => compare(sample, b[turn])));
 
 /**
  * Takes `count` samples of each, in turn. Gives the samples of each.
@@ -49,14 +59,8 @@ export async function inTurn(count, takers) {
 }
 
 /**
- * Processes that others have made ready, per core: our own at most one or two, asleep by now.
- */
-export function load() {
-  return loadavg()[0];
-}
-
-/**
- * CPU time of a process with all its threads, in microseconds.
+ * CPU time of a process with all its threads, in microseconds. The kernel brings the count of a
+ * thread up to date when it stops running: look when the process has nothing to do.
  * @param {number} pid
  */
 export function cpuMicroseconds(pid) {

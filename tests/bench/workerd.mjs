@@ -4,9 +4,9 @@
  */
 
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../../scripts/lib/machine.mjs';
 import { start } from '../../scripts/lib/process.mjs';
@@ -18,9 +18,20 @@ const folder = join(root, 'build/bench');
 /**
  * @typedef {object} Worker
  * @property {number} port
- * @property {() => number} cpu    microseconds of CPU time so far
+ * @property {() => Promise<number>} cpuAtRest  microseconds so far, once it does nothing
  * @property {() => void} stop
  */
+
+/** For so long a process has to use no CPU time to be at rest. */
+const kRestMs = 20;
+
+/** @param {number} pid */
+async function cpuAtRest(pid) {
+  for (let last = -1, now = cpuMicroseconds(pid); ; last = now, now = cpuMicroseconds(pid)) {
+    if (now === last) return now;
+    await new Promise((resolve) => { setTimeout(resolve, kRestMs); });
+  }
+}
 
 /** @param {string} text */
 const quote = (text) => JSON.stringify(text);
@@ -76,14 +87,16 @@ const config :Workerd.Config = (
   const { port } = JSON.parse(message);
   return {
     port,
-    cpu: () => cpuMicroseconds(/** @type {number} */ (child.pid)),
+    cpuAtRest: () => cpuAtRest(/** @type {number} */ (child.pid)),
     stop: () => void child.kill(),
   };
 }
 
+/** @typedef {'native' | 'loop' | 'identity' | 'pull'} Yardstick */
+
 /**
  * One of the yardsticks in workers/.
- * @param {'native' | 'loop' | 'pull'} name
+ * @param {Yardstick} name
  * @param {string} upstream  the origin that it passes requests on to
  */
 export function serveYardstick(name, upstream) {
@@ -98,13 +111,12 @@ export const clientKey = 'bench-client-key';
 
 /**
  * The Worker as wrangler bundles it.
- * @param {string} bundle  the folder
+ * @param {string[]} bundle  its files
  * @param {object} config
  */
-export function serveSpillway(bundle, config, name = 'spillway') {
-  const files = Object.fromEntries(readdirSync(bundle).filter((path) => /\.(js|wasm)$/.test(path))
-    .map((path) => [path, readFileSync(join(bundle, path))]));
-  return serve(name, {
+export function serveSpillway(bundle, config) {
+  const files = Object.fromEntries(bundle.map((path) => [basename(path), readFileSync(path)]));
+  return serve('spillway', {
     main: 'index.js', files,
     bindings: { SPILLWAY_CONFIG: JSON.stringify(config), SPILLWAY_KEYS: clientKey },
   });

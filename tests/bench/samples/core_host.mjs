@@ -59,6 +59,7 @@ export function frame(value, size = 0) {
 export class CoreHost {
   exchange = 0;
   written = 0;
+  responded = 0;
   ended = false;
   spliced = false;
   /** @type {string[]} */ lines = [];
@@ -71,7 +72,8 @@ export class CoreHost {
     this.wasm = new WebAssembly.Instance(module, {
       host: {
         fetch: (/** @type {number} */ exchange) => { this.exchange = exchange; },
-        cancel() {}, respond() {}, write: count, wake() {},
+        cancel() {}, write: count, wake() {},
+        respond: () => { this.responded += 1; },
         splice: () => { this.spliced = true; },
         end: () => { this.ended = true; },
         log: (/** @type {number} */ _, /** @type {number} */ at, /** @type {number} */ length) => {

@@ -1,0 +1,120 @@
+/**
+ * What the figures are taken with. Everything is started when a figure first asks for it and serves
+ * all figures from then on: one simulated provider, one workerd for each Worker.
+ */
+
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../../scripts/lib/machine.mjs';
+import { run, start } from '../../scripts/lib/process.mjs';
+import { Stop } from '../../scripts/lib/terminal.mjs';
+import { simulatorConfig } from '../../scripts/simulator/config.mjs';
+import { cpuMicroseconds } from './measure.mjs';
+import { serveSpillway, serveYardstick } from './workerd.mjs';
+
+/** @typedef {import('./workerd.mjs').Worker} Worker */
+/** @typedef {'spillway' | import('./workerd.mjs').Yardstick} WorkerName */
+
+/**
+ * @typedef {object} Options
+ * @property {boolean} quick
+ * @property {string} module    the path of spillway.wasm
+ * @property {string[]} bundle  the paths of what is uploaded
+ * @property {string} node24    the path of a Node 24
+ * @property {(text: string) => void} progress
+ */
+
+export class Setting {
+  /** @type {Promise<Upstream> | undefined} */ #upstream;
+  /** @type {Map<WorkerName, Promise<Worker>>} */ #workers = new Map();
+
+  /** @param {Options} options */
+  constructor({ quick, module, bundle, node24, progress }) {
+    this.quick = quick;
+    this.module = module;
+    this.bundle = bundle;
+    this.node24 = node24;
+    this.progress = progress;
+  }
+
+  /** How many samples to take. @param {number} usual */
+  count(usual) {
+    return this.quick ? Math.ceil(usual / 4) : usual;
+  }
+
+  upstream() {
+    return this.#upstream ??= startUpstream();
+  }
+
+  /** @param {WorkerName} name */
+  worker(name) {
+    const known = this.#workers.get(name);
+    if (known) return known;
+    const started = this.upstream().then(({ url }) => (name === 'spillway'
+      ? serveSpillway(this.bundle, simulatorConfig(url)) : serveYardstick(name, url)));
+    this.#workers.set(name, started);
+    return started;
+  }
+
+  /**
+   * Runs a program of samples/ on Node 24, in a process of its own; gives what it printed.
+   * @param {string} program @param {string[]} args
+   */
+  async sample(program, ...args) {
+    const path = join(root, 'tests/bench/samples', program);
+    const { code, output } = await run(this.node24, [path, ...args]);
+    if (code !== 0) throw new Stop(`${program} ${args.join(' ')} failed\n${output}`);
+    return JSON.parse(output);
+  }
+
+  async stop() {
+    for (const worker of this.#workers.values()) (await worker).stop();
+    (await this.#upstream)?.stop();
+  }
+}
+
+/**
+ * @typedef {object} Upstream
+ * @property {string} url
+ * @property {() => number} cpu           microseconds of CPU time so far
+ * @property {() => Promise<number>} gap  see upstream.mjs: the next one, in milliseconds
+ * @property {() => void} stop
+ */
+
+/** The simulated providers, in a process of their own. @returns {Promise<Upstream>} */
+async function startUpstream() {
+  const child = start(process.execPath, [join(root, 'tests/bench/upstream.mjs')], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [{ url }] = await once(child, 'message');
+  return {
+    url,
+    cpu: () => cpuMicroseconds(/** @type {number} */ (child.pid)),
+    gap: async () => (await once(child, 'message'))[0].gap_ms,
+    stop: () => child.disconnect(),
+  };
+}
+
+const node24Folder = join(root, 'tests/bench/node');
+
+/**
+ * Installs the pinned Node 24. It is no dependency of the project: nobody but this needs it, and a
+ * second package with a program `node` would make it chance which of the two `npm run` finds.
+ */
+export async function ensureNode24() {
+  const place = join(node24Folder, 'node_modules', `node-linux-${process.arch}`);
+  const program = join(place, 'bin/node');
+  const { optionalDependencies: wanted } = JSON.parse(
+    readFileSync(join(node24Folder, 'package.json'), 'utf8'));
+  const version = wanted[`node-linux-${process.arch}`];
+  if (version === undefined) throw new Stop('the benchmark runs on Linux, x64 or arm64');
+  const installed = existsSync(program)
+    && JSON.parse(readFileSync(join(place, 'package.json'), 'utf8')).version === version;
+  if (installed) return program;
+  const { code, output } = await run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], {
+    cwd: node24Folder, label: `npm ci: Node ${version} for the benchmark`,
+  });
+  if (code !== 0 || !existsSync(program)) throw new Stop(`npm ci failed\n${output.trim()}`);
+  return program;
+}
