@@ -12,8 +12,12 @@
 
 /** Longer chunks reach the core in parts, so that its input area stays small. */
 const PART_BYTES_MAX = 256 * 1024;
-/** A slice of a spliced stream's copy; after a full one the next is read without a pause. */
-const TAP_BYTES = 64 * 1024;
+/**
+ * A slice of a spliced stream's copy; after a full one the next is read without a pause, and may be
+ * twice as long. Most streams never fill the first: an isolate may hold a thousand of them.
+ */
+const TAP_BYTES_MIN = 8 * 1024;
+const TAP_BYTES_MAX = 64 * 1024;
 /** One wake-up covers the tokens of a pause; two a second are enough to see a silent upstream. */
 const TAP_PAUSE_MS = 500;
 /** What is read, and dropped, after the chat's end in the hope of the body's end. */
@@ -114,14 +118,16 @@ async function pipe(core, chat, exchange, body, step) {
   let failure;
   try {
     const reader = tap.getReader({ mode: 'byob' });
-    let buffer = new ArrayBuffer(TAP_BYTES);
+    let buffer = new ArrayBuffer(TAP_BYTES_MIN);
     while (!exchange.over) {
       // One byte is enough: a larger minimum would hold the client's branch back too.
       const { value, done } = await reader.readAtLeast(1, new Uint8Array(buffer));
       if (done) break;
       step(() => core.wasm.on_chunk(Date.now(), exchange.id, core.put(value)));
-      buffer = value.buffer;
-      if (value.length === TAP_BYTES || !piping || exchange.over) continue;
+      const full = value.length === value.buffer.byteLength;
+      const grown = full && value.length < TAP_BYTES_MAX;
+      buffer = grown ? new ArrayBuffer(value.length * 2) : value.buffer;
+      if (full || !piping || exchange.over) continue;
       chat.waiting = true;
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, TAP_PAUSE_MS);
