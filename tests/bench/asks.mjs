@@ -24,7 +24,9 @@ function modelOf({ tokens, interval_ms = 0, size = 250 }) {
   return `${engine}?tokens=${tokens}&interval_ms=${interval_ms}&size=${size}&per_write=1`;
 }
 
-/** The word that is in no answer but a whole one. @param {Answer} answer */
+/** The first word of an answer, and the one that is in no answer but a whole one. */
+export const firstWord = `${engine}-0`;
+/** @param {Answer} answer */
 export const lastWord = ({ tokens }) => `${engine}-${tokens - 1}`;
 
 /**

@@ -17,6 +17,7 @@ import { chunk } from './figures/chunk.mjs';
 import { failover } from './figures/failover.mjs';
 import { firstToken } from './figures/first_token.mjs';
 import { memory } from './figures/memory.mjs';
+import { request } from './figures/request.mjs';
 import { size } from './figures/size.mjs';
 import { start } from './figures/start.mjs';
 import { splice, translate } from './figures/stream_cpu.mjs';
@@ -33,7 +34,9 @@ import { Setting, ensureNode24 } from './setting.mjs';
  */
 
 /** @type {Figure[]} */
-const figures = [size, start, failover, firstToken, splice, translate, chunk, memory];
+const figures = [
+  size, start, failover, firstToken, request, splice, translate, chunk, memory,
+];
 
 const kHeartbeatMs = 20_000;
 

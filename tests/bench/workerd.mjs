@@ -18,7 +18,8 @@ const folder = join(root, 'build/bench');
 /**
  * @typedef {object} Worker
  * @property {number} port
- * @property {() => Promise<number>} cpuAtRest  microseconds so far, once it does nothing
+ * @property {() => number} cpu        microseconds of CPU time so far, on all threads
+ * @property {() => Promise<number>} cpuAtRest  the same, once it does nothing
  * @property {() => void} stop
  */
 
@@ -85,9 +86,11 @@ const config :Workerd.Config = (
     }),
   ]);
   const { port } = JSON.parse(message);
+  const pid = /** @type {number} */ (child.pid);
   return {
     port,
-    cpuAtRest: () => cpuAtRest(/** @type {number} */ (child.pid)),
+    cpu: () => cpuMicroseconds(pid),
+    cpuAtRest: () => cpuAtRest(pid),
     stop: () => void child.kill(),
   };
 }

@@ -4,8 +4,8 @@
  */
 
 import { Stop } from '../../../scripts/lib/terminal.mjs';
-import { askSpillway } from '../asks.mjs';
-import { converse } from '../client.mjs';
+import { askSpillway, firstWord } from '../asks.mjs';
+import { Conversation } from '../client.mjs';
 import { summarize } from '../measure.mjs';
 
 /** @type {import('../bench.mjs').Figure} */
@@ -23,8 +23,8 @@ export const failover = {
       const chain = [`sim-openai:down${left}?fault=server`, /** @type {any} */ (body).model];
       const gap = upstream.gap();
       const ask = { key, path, body: { ...body, model: chain[0], spillway: { chain } } };
-      const { text } = await converse(worker.port, ask);
-      if (!text().includes('[DONE]')) throw new Stop(`no failover: ${text()}`);
+      const answer = await new Conversation(worker.port, ask, firstWord).answer;
+      if (!answer.includes('[DONE]')) throw new Stop(`no failover: ${answer}`);
       samples.push(await gap);
     }
     return [{

@@ -4,13 +4,11 @@
  */
 
 import { Stop } from '../../../scripts/lib/terminal.mjs';
-import { askSpillway, askYardstick } from '../asks.mjs';
-import { converse } from '../client.mjs';
+import { askSpillway, askYardstick, firstWord } from '../asks.mjs';
+import { Conversation } from '../client.mjs';
 import { compared, inTurn, summarize } from '../measure.mjs';
 
 const answer = { tokens: 4, interval_ms: 1 };
-/** The first words of the answer, in any dialect. */
-const content = Buffer.from('sea-0');
 
 /** @type {import('../bench.mjs').Figure} */
 export const firstToken = {
@@ -24,9 +22,10 @@ export const firstToken = {
       left -= 1;
       setting.progress(`${left} requests left`);
       const { port } = await setting.worker(name);
-      const { first_ms, text } = await converse(port, ask, (piece) => piece.includes(content));
-      if (first_ms < 0) throw new Stop(`${name} sent no content: ${text()}`);
-      return first_ms;
+      const conversation = new Conversation(port, ask, firstWord);
+      const text = await conversation.answer;
+      if (conversation.first_ms < 0) throw new Stop(`${name} sent no content: ${text}`);
+      return conversation.first_ms;
     };
     const takers = {
       nativeOpenai: taker('native', askYardstick('openai', answer)),
