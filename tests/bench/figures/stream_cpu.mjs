@@ -29,8 +29,8 @@ import { compared, inTurn, summarize } from '../measure.mjs';
  * @type {Load[]}
  */
 const loads = [
-  { about: '8 streams at full speed', streams: 8, tokens: 2500, interval_ms: 0, turns: 9 },
-  { about: '60 streams × 50 tokens/s', streams: 60, tokens: 250, interval_ms: 20, turns: 5 },
+  { about: '8 streams at full speed', streams: 8, tokens: 2000, interval_ms: 0, turns: 9 },
+  { about: '60 streams × 50 tokens/s', streams: 60, tokens: 200, interval_ms: 20, turns: 5 },
 ];
 
 /**
@@ -100,21 +100,24 @@ export const translate = {
   async measure(setting) {
     const rows = [];
     for (const load of loads) {
+      const ask = askYardstick('anthropic', load);
       const cpu = await measureLoad(setting, load, {
-        loop: { worker: 'loop', ask: askYardstick('anthropic', load) },
+        loop: { worker: 'loop', ask },
         translated: { worker: 'spillway', ask: askSpillway('anthropic', load) },
-        identity: { worker: 'identity', ask: askYardstick('anthropic', load) },
-        pull: { worker: 'pull', ask: askYardstick('anthropic', load) },
+        identity: { worker: 'identity', ask },
+        pull: { worker: 'pull', ask },
       });
       rows.push(
         {
-          label: `translated over a JS loop, ${load.about}`, unit: '×',
-          target: 1.15, summary: compared(cpu.translated, cpu.loop, over),
+          label: `translated over a JS loop, ${load.about}`, unit: '×', target: 1.15,
+          summary: compared(cpu.translated, cpu.loop, over),
         },
         { label: '  translated', unit: 'µs', summary: summarize(cpu.translated) },
         { label: '  read() → write(), TransformStream', unit: 'µs', summary: summarize(cpu.loop) },
-        { label: '  read() → write(), IdentityTransformStream', unit: 'µs',
-          summary: summarize(cpu.identity) },
+        {
+          label: '  read() → write(), IdentityTransformStream', unit: 'µs',
+          summary: summarize(cpu.identity),
+        },
         { label: '  pull() → enqueue()', unit: 'µs', summary: summarize(cpu.pull) },
       );
     }
