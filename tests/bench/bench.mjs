@@ -109,8 +109,7 @@ function line({ label, summary: { median, low, high, samples }, unit, target }, 
     (samples.length > 1 ? `${digits(low)} … ${digits(high)}` : '').padStart(columns.spread),
     (target === undefined ? '' : `≤ ${target} ${unit}`).padStart(columns.target),
   ].join(' ');
-  // Bytes do not change because others are busy.
-  const mark = disturbed && unit !== 'KB' ? yellow(' ~') : '';
+  const mark = disturbed ? yellow(' ~') : '';
   if (target === undefined) return dim(cells) + mark;
   return `${cells}  ${median <= target ? green('met') : red('missed')}${mark}`;
 }
@@ -148,19 +147,26 @@ await runMain(async () => {
   if (quick) say(yellow('--quick: too few samples to quote'));
   say(`\n${bold(heading)}`);
 
-  const setting = new Setting({ quick, module, bundle, node24, progress });
+  let current = '';
+  const setting = new Setting({
+    quick, module, bundle, node24, progress: (text) => progress(`${current}: ${text}`),
+  });
   const results = [];
-  let disturbed = 0;
+  let most = 0;
   try {
     for (const { name, about, measure } of chosen) {
       const before = jiffies();
-      progress(about);
+      current = name;
       const rows = await measure(setting);
       const others = shareOfOthers(before, jiffies());
       clearProgress();
-      disturbed = Math.max(disturbed, others);
       say(bold(about));
-      for (const row of rows) say(line(row, others > kQuietShare));
+      for (const row of rows) {
+        // Bytes do not change because others are busy.
+        const disturbed = row.unit !== 'KB' && others > kQuietShare;
+        if (disturbed) most = Math.max(most, others);
+        say(line(row, disturbed));
+      }
       results.push(...rows.map(({ summary, ...row }) => ({
         figure: name, ...row, ...summary, others,
         met: row.target === undefined ? undefined : summary.median <= row.target,
@@ -175,8 +181,8 @@ await runMain(async () => {
   const missed = judged.filter(({ met }) => !met).length;
   say(`\n${judged.length - missed} of ${judged.length} targets met, ${secondsSince(begin)}`
     + '; KB: 1000 bytes');
-  if (disturbed > kQuietShare) {
-    say(yellow(`~  others took up to ${Math.round(disturbed * 100)} % of the machine meanwhile`));
+  if (most > 0) {
+    say(yellow(`~  others took up to ${Math.round(most * 100)} % of the machine meanwhile`));
   }
   if (json !== undefined) {
     writeFileSync(json, `${JSON.stringify({ machine, quick, rows: results }, null, 2)}\n`);

@@ -1,12 +1,11 @@
 /** What is uploaded: the module, and the whole Worker as wrangler bundles it. */
 
-import { readFileSync } from 'node:fs';
-import { gzipSync } from 'node:zlib';
+import { execFileSync } from 'node:child_process';
 import { summarize } from '../measure.mjs';
 
-/** @param {string[]} paths */
+/** Node's own zlib packs about 1 % worse than the program. @param {string[]} paths */
 function packedKilobytes(paths) {
-  const sizes = paths.map((path) => gzipSync(readFileSync(path), { level: 9 }).length);
+  const sizes = paths.map((path) => execFileSync('gzip', ['-9', '-n', '-c', path]).length);
   return summarize([sizes.reduce((sum, size) => sum + size, 0) / 1000]);
 }
 
