@@ -107,6 +107,7 @@ void Chat::cut(Instant now, const Failure& failure) {
   ClientError error =
       client_error(failure, engine().id + " failed in the middle of its answer: " + failure.reason);
   shared_.config.redact(error.message);
+  shared_.config.redact(error.param);
   report_.error_code = error.code;
   report_.reason = error.message;
   report_.attempts.back().outcome = name_of(failure.kind);

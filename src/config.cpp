@@ -441,16 +441,27 @@ std::optional<Engine> Config::assume_engine(std::string_view id) const {
 void Config::redact(std::string& text) const {
   constexpr std::size_t key_bytes_min = 6;  // shorter ones would eat ordinary words
   constexpr std::string_view mark = "[redacted]";
-  const auto replace = [&text, mark](const Secret& secret) {
+  // All of them are found before one is replaced: keys may begin, hold or overlap one another.
+  std::string hidden(text.size(), '\0');
+  const auto hide = [&text, &hidden](const Secret& secret) {
     const std::string_view key = secret.reveal();
     if (key.size() < key_bytes_min) return;
-    for (std::size_t at = text.find(key); at != std::string::npos;
-         at = text.find(key, at + mark.size()))
-      text.replace(at, key.size(), mark);
+    for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
+      for (std::size_t byte = 0; byte < key.size(); ++byte) hidden[at + byte] = 'x';
   };
   for (const Provider& provider : providers)
-    for (const Secret& key : provider.keys) replace(key);
-  for (const Secret& key : client_keys) replace(key);
+    for (const Secret& key : provider.keys) hide(key);
+  for (const Secret& key : client_keys) hide(key);
+
+  std::string shown;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (hidden[at] == '\0') {
+      shown += text[at];
+    } else if (at == 0 || hidden[at - 1] == '\0') {
+      shown += mark;
+    }
+  }
+  text = std::move(shown);
 }
 
 bool read_policy(std::string_view json, std::string_view path, Policy& policy,

@@ -144,7 +144,7 @@ class Config {
   [[nodiscard]] const Provider& provider_of(const Engine& engine) const {
     return providers[engine.provider];
   }
-  // Replaces every key that appears in `text`.
+  // Replaces every byte of `text` that belongs to a key.
   void redact(std::string& text) const;
 
   std::vector<Provider> providers;

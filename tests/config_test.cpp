@@ -744,7 +744,13 @@ TEST(ConfigSecrets, Redaction) {
       {"nothing to see", "nothing to see"},
       {"Incorrect API key provided: sk-acme-1.", "Incorrect API key provided: [redacted]."},
       {"sk-acme-1", "[redacted]"},
-      {"sk-acme-1sk-acme-1 sk-other", "[redacted][redacted] [redacted]"},
+      {"sk-acme-1sk-acme-1 sk-other", "[redacted] [redacted]"},
+      // A key may begin another, in whatever order they stand, hold it or overlap it.
+      {"sk-acme-10 sk-acme-100", "[redacted] [redacted]"},
+      {"a sk-other-account b", "a [redacted] b"},
+      {"xx-sk-acme-1-xx", "[redacted]"},
+      {"client-key-of-both", "[redacted]"},
+      {"key-of-both", "[redacted]"},
       {"Bearer client-key", "Bearer [redacted]"},
       {"sk-acme-2", "sk-acme-2"},
       {"a short one, sixsix", "a short one, [redacted]"},  // the key `short` would eat words
@@ -752,8 +758,12 @@ TEST(ConfigSecrets, Redaction) {
   const auto config = load_config({kAcme}, {{"ACME_API_KEY", "sk-acme-1"},
                                             {"ACME_API_KEY_2", "short"},
                                             {"ACME_API_KEY_3", "sixsix"},
+                                            {"ACME_API_KEY_4", "sk-acme-100"},
+                                            {"ACME_API_KEY_5", "sk-acme-10"},
                                             {"OPENAI_API_KEY", "sk-other"},
-                                            {"SPILLWAY_KEYS", "client-key"}});
+                                            {"OPENAI_API_KEY_2", "xx-sk-acme-1-xx"},
+                                            {"GROQ_API_KEY", "sk-other-account"},
+                                            {"SPILLWAY_KEYS", "client-key,key-of-both"}});
   for (const Row& row : rows) {
     std::string text = row.text;
     config->redact(text);
@@ -767,6 +777,9 @@ TEST(ConfigSecrets, RedactionEnds) {
   std::string text = "twice redacted, redacted";
   config->redact(text);
   EXPECT_EQ(text, "twice [redacted], [redacted]");
+  text = "redactedredacted";
+  config->redact(text);
+  EXPECT_EQ(text, "[redacted]");
 }
 
 TEST(ConfigSecrets, ARefusalDoesNotTellAKey) {
