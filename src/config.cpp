@@ -94,6 +94,40 @@ bool is_name(std::string_view text) {
              std::string_view::npos;
 }
 
+bool consists_of(std::string_view text, char first, char last) {
+  for (const char c : text)
+    if (c < first || c > last) return false;
+  return true;
+}
+
+// What any runtime takes as the value of a header: RFC 9110 section 5.5 allows more, fetch less.
+bool is_header_value(std::string_view text) { return consists_of(text, ' ', '~'); }
+
+// RFC 9110 section 5.6.2, token.
+bool is_header_name(std::string_view text) {
+  for (const char c : text)
+    if (!is_name({&c, 1}) && std::string_view("!#$%&'*+^`|~").find(c) == std::string_view::npos)
+      return false;
+  return !text.empty();
+}
+
+// What a base URL may consist of: a path is appended to it.
+bool is_url_text(std::string_view text) {
+  return consists_of(text, '!', '~') && text.find_first_of("?#") == std::string_view::npos;
+}
+constexpr std::string_view kExpectedUrl =
+    "expected a URL of printable ASCII, without white space, query or fragment";
+
+// What access-control-allow-origin may say; a browser compares it byte by byte with its own.
+bool is_origin(std::string_view text) {
+  if (text.empty() || text == "*") return true;
+  constexpr std::string_view after_scheme = "://";
+  const std::size_t scheme = text.find(after_scheme);
+  if (scheme == std::string_view::npos || !consists_of(text, '!', '~')) return false;
+  const std::string_view host = text.substr(scheme + after_scheme.size());
+  return !host.empty() && host.find_first_of("/,*") == std::string_view::npos;
+}
+
 // Whether each { of a base URL begins a {NAME}.
 bool has_whole_names(std::string_view url) {
   for (std::size_t open = url.find('{'); open != std::string_view::npos; open = url.find('{')) {
@@ -155,7 +189,11 @@ bool Loader::merge_all_but_engines(const Field& root) {
     if (name == "limits") return merge_limits(field);
     if (name == "cors")
       return field.members([this](const std::string& key, const Field& at) {
-        return key == "origin" ? at.text(config_.cors_origin) : at.unknown("origin");
+        if (key != "origin") return at.unknown("origin");
+        return at.text(config_.cors_origin) &&
+               (is_origin(config_.cors_origin) ||
+                at.refuse("expected one origin such as \"https://app.example\", \"*\" for any or "
+                          "\"\" for none"));
       });
     return field.unknown("providers, engines, routes, default_route, cors, limits");
   });
@@ -196,8 +234,9 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
       const bool absolute =
           starts_with(url, "http://") || starts_with(url, "https://") || starts_with(url, "{");
       if (!absolute) return at.refuse("expected a URL that begins with http:// or https://");
-      return has_whole_names(url) ||
-             at.refuse("expected the name of an environment variable between each { and its }");
+      if (!has_whole_names(url))
+        return at.refuse("expected the name of an environment variable between each { and its }");
+      return is_url_text(url) || at.refuse(std::string(kExpectedUrl));
     }
     if (member == "keys") {
       provider.key_names.clear();
@@ -212,7 +251,11 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
     if (member == "headers") {
       return at.members([&provider](const std::string& header, const Field& value) {
         std::string text;
+        if (!is_header_name(header))
+          return value.refuse("expected a header name: letters, digits and !#$%&'*+-.^_`|~");
         if (!value.text(text)) return false;
+        if (!is_header_value(text))
+          return value.refuse("expected a header value of printable ASCII");
         const std::string name = lowered(header);
         const auto same = [&name](const Header& known) { return known.name == name; };
         provider.headers.erase(
@@ -300,8 +343,13 @@ std::string_view text_of(const Environment& env, std::string_view name) {
   return found == env.end() ? std::string_view() : trimmed(found->second);
 }
 
+// Not with the value itself: problems are logged.
+void refuse_variable(std::string_view name, std::string_view expected, ConfigProblem& problem) {
+  if (problem.message.empty()) problem = {"env." + std::string(name), std::string(expected)};
+}
+
 // Fills {NAME} in a base URL from the environment; the name that is missing, or nothing.
-std::string fill(std::string& url, const Environment& env) {
+std::string fill(std::string& url, const Environment& env, ConfigProblem& problem) {
   for (std::size_t open = url.find('{'); open != std::string::npos; open = url.find('{', open)) {
     const std::size_t close = url.find('}', open);
     if (close == std::string::npos) return {};
@@ -309,6 +357,7 @@ std::string fill(std::string& url, const Environment& env) {
     std::string value(text_of(env, name));
     while (!value.empty() && value.back() == '/') value.pop_back();
     if (value.empty()) return name;
+    if (!is_url_text(value)) refuse_variable(name, kExpectedUrl, problem);
     // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's:
     // plain HTTP.
     if (open == 0 && value.find("://") == std::string::npos) value.insert(0, "http://");
@@ -318,23 +367,25 @@ std::string fill(std::string& url, const Environment& env) {
   return {};
 }
 
-void add_key(std::vector<Secret>& keys, std::string_view text) {
-  for (const Secret& known : keys)
-    if (known.reveal() == text) return;
-  keys.emplace_back(std::string(text));
+// False when there is no such variable.
+bool add_key(Provider& provider, const Environment& env, const std::string& name,
+             ConfigProblem& problem) {
+  const std::string_view text = text_of(env, name);
+  if (text.empty()) return false;
+  if (!is_header_value(text)) refuse_variable(name, "expected a key of printable ASCII", problem);
+  for (const Secret& known : provider.keys)
+    if (known.reveal() == text) return true;
+  provider.keys.emplace_back(std::string(text));
+  return true;
 }
 
-void find_provider_keys(Provider& provider, const Environment& env) {
+void find_provider_keys(Provider& provider, const Environment& env, ConfigProblem& problem) {
   for (const std::string& name : provider.key_names) {
-    const std::string_view first = text_of(env, name);
-    if (!first.empty()) add_key(provider.keys, first);
-    for (int number = 2; number <= limits::keys_per_provider_max; ++number) {
-      const std::string_view key = text_of(env, name + "_" + std::to_string(number));
-      if (key.empty()) break;
-      add_key(provider.keys, key);
-    }
+    (void)add_key(provider, env, name, problem);
+    for (int number = 2; number <= limits::keys_per_provider_max; ++number)
+      if (!add_key(provider, env, name + "_" + std::to_string(number), problem)) break;
   }
-  provider.missing = fill(provider.base_url, env);
+  provider.missing = fill(provider.base_url, env, problem);
   if (provider.missing.empty() && provider.keys.empty() && !provider.key_names.empty())
     provider.missing = provider.key_names.front();
 }
@@ -345,10 +396,10 @@ bool is_digest(std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// False when a client key is no key. An empty digest above all: it would let in whoever has no
-// digest either.
+// False when something in the environment is not what it must be. An empty digest above all: it
+// would let in whoever has no digest either.
 bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
-  for (Provider& provider : config_.providers) find_provider_keys(provider, env);
+  for (Provider& provider : config_.providers) find_provider_keys(provider, env, problem);
   bool good = true;
   split(text_of(env, "SPILLWAY_KEYS"), ',', [this, &good](std::string_view key) {
     key = trimmed(key);
@@ -360,9 +411,9 @@ bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
       config_.client_keys.emplace_back(std::string(key));
     }
   });
-  // Not with the key itself: problems are logged.
-  if (!good) problem = {"env.SPILLWAY_KEYS", "expected 64 hexadecimal digits after each sha256:"};
-  return good;
+  if (!good)
+    refuse_variable("SPILLWAY_KEYS", "expected 64 hexadecimal digits after each sha256:", problem);
+  return problem.message.empty();
 }
 
 // Broken JSON is told with its place.

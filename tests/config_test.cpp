@@ -311,6 +311,17 @@ TEST(ConfigRefuse, EachWrongField) {
        "expected the name of an environment variable between each { and its }"},
       {R"({"providers":{"openai":{"base_url":"{A}/{b c}"}}})", "providers.openai.base_url",
        "expected the name of an environment variable between each { and its }"},
+      {R"({"providers":{"openai":{"base_url":"https://a/\r\nx: y"}}})", "providers.openai.base_url",
+       "expected a URL of printable ASCII, without white space, query or fragment"},
+      {R"({"providers":{"openai":{"base_url":"https://a b"}}})", "providers.openai.base_url",
+       "expected a URL of printable ASCII, without white space, query or fragment"},
+      {R"({"providers":{"openai":{"base_url":"https://é.test"}}})", "providers.openai.base_url",
+       "expected a URL of printable ASCII, without white space, query or fragment"},
+      {R"({"providers":{"openai":{"base_url":"https://a/v1?version=1"}}})",
+       "providers.openai.base_url",
+       "expected a URL of printable ASCII, without white space, query or fragment"},
+      {R"({"providers":{"openai":{"base_url":"https://a/v1#x"}}})", "providers.openai.base_url",
+       "expected a URL of printable ASCII, without white space, query or fragment"},
       {R"({"providers":{"openai":{"keys":"OPENAI_API_KEY"}}})", "providers.openai.keys",
        "expected an array of names of environment variables, got a string"},
       {R"({"providers":{"openai":{"keys":["A","sk-live 1"]}}})", "providers.openai.keys[1]",
@@ -319,6 +330,18 @@ TEST(ConfigRefuse, EachWrongField) {
        "expected one of bearer, x-api-key, x-goog-api-key, api-key, none, got \"basic\""},
       {R"({"providers":{"openai":{"headers":{"x-a":1}}}})", "providers.openai.headers.x-a",
        "expected a string, got a number"},
+      {R"({"providers":{"openai":{"headers":{"x-a":"b\r\nx-b: c"}}}})",
+       "providers.openai.headers.x-a", "expected a header value of printable ASCII"},
+      {R"({"providers":{"openai":{"headers":{"x-a":"b\u0000"}}}})", "providers.openai.headers.x-a",
+       "expected a header value of printable ASCII"},
+      {R"({"providers":{"openai":{"headers":{"x-a":"é"}}}})", "providers.openai.headers.x-a",
+       "expected a header value of printable ASCII"},
+      {R"({"providers":{"openai":{"headers":{"x a":"b"}}}})", "providers.openai.headers.x a",
+       "expected a header name: letters, digits and !#$%&'*+-.^_`|~"},
+      {R"({"providers":{"openai":{"headers":{"x:":"b"}}}})", "providers.openai.headers.x:",
+       "expected a header name: letters, digits and !#$%&'*+-.^_`|~"},
+      {R"({"providers":{"openai":{"headers":{"":"b"}}}})", "providers.openai.headers.",
+       "expected a header name: letters, digits and !#$%&'*+-.^_`|~"},
       {R"({"providers":{"openai":{"url":"https://a"}}})", "providers.openai.url",
        "unknown field; expected one of name, dialect, base_url, keys, auth, headers, quirks, "
        "simulated"},
@@ -398,6 +421,26 @@ TEST(ConfigRefuse, EachWrongField) {
       {R"({"default_route":"nowhere"})", "default_route",
        "expected the name of a route, got \"nowhere\""},
       {R"({"cors":{"origins":"*"}})", "cors.origins", "unknown field; expected one of origin"},
+      {R"({"cors":{"origin":"https://a\r\nx: y"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"https://a\u0000"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"https://é"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"https://a, https://b"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"https://a/"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"https://*.a"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"a.test"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"https://"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":"null"}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
+      {R"({"cors":{"origin":" "}})", "cors.origin",
+       "expected one origin such as \"https://app.example\", \"*\" for any or \"\" for none"},
       {R"({"limits":{"request_bytes_max":16777217}})", "limits.request_bytes_max",
        "expected a whole number from 1 to 16777216, got 16777217"},
       {R"({"limits":{"chats_max":0}})", "limits.chats_max",
@@ -658,6 +701,34 @@ TEST(ConfigKeys, TheBuiltInOnesThatNameAVariableInTheirUrl) {
   const auto with = load_config({}, {{"OLLAMA_HOST", "127.0.0.1:11434"}});
   EXPECT_TRUE(with->find_provider("ollama")->ready());
   EXPECT_EQ(with->find_provider("ollama")->base_url, "http://127.0.0.1:11434/v1");
+}
+
+// They would break the header or the address of every request to that provider.
+TEST(ConfigKeys, WhatNoHeaderOrUrlCanHoldIsRefusedUntold) {
+  const std::string text =
+      R"({"providers":{"acme":{"dialect":"gemini","base_url":"{HOST}","keys":["ACME_API_KEY"]}}})";
+  struct Row {
+    const char* name;
+    const char* value;
+    const char* message;
+  };
+  const Row rows[] = {
+      {"ACME_API_KEY", "sk-one\nsk-two", "expected a key of printable ASCII"},
+      {"ACME_API_KEY", "sk-\x7f", "expected a key of printable ASCII"},
+      {"ACME_API_KEY", "sk-schlüssel", "expected a key of printable ASCII"},
+      {"ACME_API_KEY_2", "sk-one\r\nx: y", "expected a key of printable ASCII"},
+      {"HOST", "a b", "expected a URL of printable ASCII, without white space, query or fragment"},
+      {"HOST", "a\r\nb",
+       "expected a URL of printable ASCII, without white space, query or fragment"},
+      {"HOST", "a?b", "expected a URL of printable ASCII, without white space, query or fragment"},
+  };
+  for (const Row& row : rows) {
+    Environment env{{"HOST", "host.test"}, {"ACME_API_KEY", "sk-fine"}};
+    env[row.name] = row.value;
+    const ConfigProblem problem = problem_of(config_input({text}, env));
+    EXPECT_EQ(problem.path, std::string("env.") + row.name) << row.value;
+    EXPECT_EQ(problem.message, row.message);
+  }
 }
 
 TEST(ConfigKeys, ClientKeys) {
