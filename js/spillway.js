@@ -86,10 +86,9 @@ export function createSpillway(options) {
  * @param {SpillwayOptions['config']} config
  * @param {Record<string, unknown>} env
  */
-function configurationOf(config, { SPILLWAY_CONFIG, ...env }) {
-  const configs = [config ?? []].flat();
-  if (typeof SPILLWAY_CONFIG === 'string') configs.push(SPILLWAY_CONFIG);
-  const texts = configs.map((text) => (typeof text === 'string' ? text : JSON.stringify(text)));
+function configurationOf(config, env) {
+  const texts = [config ?? []].flat()
+    .map((text) => (typeof text === 'string' ? text : JSON.stringify(text)));
   const strings = Object.entries(env).filter(([, value]) => typeof value === 'string');
   return encoder.encode(JSON.stringify({ config: texts, env: Object.fromEntries(strings) }));
 }

@@ -439,25 +439,30 @@ std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem
   Loader loader(*config);
   Environment env;
   std::size_t bytes = 0;
-  const auto merge = [&loader, &problem, &bytes](const Field& entry) {
-    std::string text;
-    if (!entry.text(text)) return false;
+  const auto merge = [&loader, &problem, &bytes](std::string_view text, const Field& entry) {
     bytes += text.size();
     if (bytes > limits::config_bytes_max)
       return entry.refuse("expected at most " + std::to_string(limits::config_bytes_max) +
                           " bytes of config");
     if (trimmed(text).empty()) return true;
-    return check_json(text, "", problem) && loader.merge(Field(text, "", problem));
+    return check_json(text, entry.path(), problem) && loader.merge(Field(text, "", problem));
   };
-  const bool merged =
-      Field(input, "", problem).members([&](const std::string& name, const Field& field) {
-        if (name == "config") return field.elements("an array of texts", merge);
-        if (name == "env")
-          return field.members(
-              [&env](const std::string& key, const Field& value) { return value.text(env[key]); });
-        return field.unknown("config, env");
-      });
-  if (!merged || !loader.check(problem) || !loader.find_keys(env, problem)) return nullptr;
+  const auto merge_entry = [&merge](const Field& entry) {
+    std::string text;
+    return entry.text(text) && merge(text, entry);
+  };
+  const Field root(input, "", problem);
+  const bool read = root.members([&](const std::string& name, const Field& field) {
+    if (name == "config") return field.elements("an array of texts", merge_entry);
+    if (name == "env")
+      return field.members(
+          [&env](const std::string& key, const Field& value) { return value.text(env[key]); });
+    return field.unknown("config, env");
+  });
+  constexpr std::string_view variable = "SPILLWAY_CONFIG";
+  if (!read || !merge(text_of(env, variable), root.at(variable, input)) || !loader.check(problem) ||
+      !loader.find_keys(env, problem))
+    return nullptr;
   return config;
 }
 

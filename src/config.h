@@ -1,7 +1,8 @@
 // The configuration: providers, engines, routes and limits, as immutable data after load().
 //
 // Built in is adapters/registry.json, compiled to constant rows, so that start-up parses none of
-// it. What a user gives (SPILLWAY_CONFIG, spillway.config.json) merges over it, member by member.
+// it. What a user gives (config texts, then the variable SPILLWAY_CONFIG) merges over it, member by
+// member.
 #pragma once
 
 #include <array>

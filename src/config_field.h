@@ -37,6 +37,7 @@ class Field {
   [[nodiscard]] Field missing(std::string_view name) const { return at(name, "null"); }
   [[nodiscard]] json::Type type() const { return json::Reader(value_).peek(); }
   [[nodiscard]] std::string_view value() const { return value_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
 
   // Calls read(name, field) for each member; false when it is no object or a read was refused.
   template <class Read>

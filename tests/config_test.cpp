@@ -264,6 +264,17 @@ TEST(ConfigMerge, LimitsAndCors) {
   EXPECT_EQ(load_config({R"({"cors":{"origin":""}})"})->cors_origin, "");
 }
 
+TEST(ConfigMerge, TheVariableComesLast) {
+  const Environment env{{"SPILLWAY_CONFIG", R"({"limits":{"chats_max":2}})"}};
+  const auto config = load_config({R"({"limits":{"chats_max":1,"cooldown_ms":5}})"}, env);
+  EXPECT_EQ(config->chats_max, 2U);
+  EXPECT_EQ(config->cooldown_ms, 5);
+  const std::string input = R"({"env":{"SPILLWAY_CONFIG":"{\"limits\":{\"chats_max\":2}}"},)"
+                            R"("config":["{\"limits\":{\"chats_max\":1}}"]})";
+  ConfigProblem problem;
+  EXPECT_EQ(Config::load(input, problem)->chats_max, 2U) << "wherever it stands";
+}
+
 TEST(ConfigMerge, EmptyTextsSayNothing) {
   const auto config = load_config({"", " \n\t", "{}", kAcme});
   EXPECT_NE(config->find_provider("acme"), nullptr);
@@ -551,9 +562,15 @@ TEST(ConfigRefuse, BrokenJsonIsToldWithItsPlace) {
   };
   for (const Row& row : rows) {
     const ConfigProblem problem = problem_of_text(row.text);
-    EXPECT_EQ(problem.path, "") << row.text;
+    EXPECT_EQ(problem.path, "config[0]") << row.text;
     EXPECT_EQ(problem.message, row.message) << row.text;
+    // Which text it was.
+    EXPECT_EQ(problem_of(config_input({"{}", "", row.text})).path, "config[2]");
+    const ConfigProblem variable = problem_of(config_input({}, {{"SPILLWAY_CONFIG", row.text}}));
+    EXPECT_EQ(variable.path, "SPILLWAY_CONFIG") << row.text;
+    EXPECT_EQ(variable.message, row.message) << row.text;
   }
+  EXPECT_EQ(problem_of(R"({"config":[)").path, "");
   EXPECT_EQ(problem_of(R"({"config":[)").message,
             "expected JSON: the text ends inside a value at byte 11");
   const std::string deep = std::string(limits::json_depth_max + 1, '[');
@@ -604,6 +621,8 @@ TEST(ConfigRefuse, Bounds) {
   const ConfigProblem problem = problem_of(config_input({half, half, " "}));
   EXPECT_EQ(problem.path, "config[2]");
   EXPECT_EQ(problem.message, "expected at most 1048576 bytes of config");
+  EXPECT_EQ(problem_of(config_input({half, half}, {{"SPILLWAY_CONFIG", "{}"}})).path,
+            "SPILLWAY_CONFIG");
 }
 
 // --- keys
