@@ -52,6 +52,10 @@ class RequestReader {
   void read_extra();
 
   void note_member(Reader& in);
+  void want_verbatim(std::string_view field) {
+    request_.verbatim = true;
+    request_.verbatim_for = field;
+  }
   void take_data_url(Content& part);
   bool count_part(const std::string& path);
   void estimate(std::size_t bytes) { estimated_bytes_ += static_cast<std::int64_t>(bytes); }
@@ -178,7 +182,7 @@ void RequestReader::read_extra() {
   const bool probabilities = (key == "logprobs" && raw == "true") || key == "top_logprobs";
   const bool audio = key == "audio" || (key == "modalities" && raw.find("audio") != raw.npos);
   const bool legacy = key == "functions" || key == "function_call";
-  if (several || probabilities || audio || legacy) request_.verbatim = true;
+  if (several || probabilities || audio || legacy) want_verbatim(key);
   request_.extras.push_back({key, raw});
 }
 
@@ -624,7 +628,7 @@ bool RequestReader::read_tool(Tool& tool, const std::string& path) {
   if (is_function && tool.name.empty())
     return refuse(path + ".function.name", "Expected the name of the tool", "missing");
   if (!is_function)
-    request_.verbatim = true;  // a tool of the provider's own (custom, web search …)
+    want_verbatim(request_.keep(path + ".type"));  // a provider's own: custom, web search …
   return in_.ok();
 }
 
@@ -651,7 +655,7 @@ bool RequestReader::read_tool_choice() {
       while (in.next_member())
         if (in.key() == "name") choice.name = in.string().value_or(JsonText());
   choice.kind = choice.name.empty() ? ToolChoice::Kind::unset : ToolChoice::Kind::named;
-  if (choice.kind == ToolChoice::Kind::unset) request_.verbatim = true;  // allowed_tools, custom …
+  if (choice.kind == ToolChoice::Kind::unset) want_verbatim("tool_choice");  // allowed_tools …
   return in_.ok();
 }
 

@@ -132,6 +132,7 @@ struct ChatRequest {
   // Asks for something that only a target of the same dialect can give whole (several choices, log
   // probabilities, audio): answered verbatim or not at all.
   bool verbatim = false;
+  std::string_view verbatim_for;  // the field that asks for it
 
   bool has_images = false;
   bool has_image_urls = false;  // not inline: whoever answers must fetch them

@@ -135,10 +135,11 @@ void Chat::answer_error(Instant now, const ClientError& error, Millis retry_afte
 // No engine is left: the most useful of their reasons is the answer.
 void Chat::give_up(Instant now) {
   if (!failure_) {
-    answer_error(now,
-                 {400, "invalid_request_error", "unsupported",
-                  "No engine takes every field of this strict request", "spillway.strict"},
-                 -1);
+    answer_error(
+        now,
+        {400, "invalid_request_error", "unsupported",
+         "No engine takes every field of this strict request: " + refusals_, "spillway.strict"},
+        -1);
     return;
   }
   std::string message = failure_->engine + ": " + failure_->failure.reason;

@@ -63,49 +63,47 @@ void Chat::start(Instant now) {
   if (skip_unfit(now)) try_next(now);
 }
 
+void Chat::skip(Candidate& candidate, std::string_view word, std::string_view text) {
+  candidate.out = true;
+  report_.skipped.push_back({candidate.engine.id, word});
+  if (refusals_.size() > limits::reason_bytes_max) return;
+  if (!refusals_.empty()) refusals_ += "; ";
+  refusals_ += candidate.engine.id + ' ';
+  refusals_ += text;
+}
+
 // Takes out the engines that cannot serve this request. When none is left, says so and gives false.
 bool Chat::skip_unfit(Instant now) {
   bool any = false;
   bool any_ready = false;
   bool all_too_small = true;
-  std::string reasons;
+  std::string_view field;  // that all of them stumble over
   for (Candidate& candidate : chain_) {
     const Provider& provider = shared_.config.provider_of(candidate.engine);
-    const std::string_view reason = unfit(*request_, candidate.engine, provider);
-    any = any || reason.empty();
-    if (reason.empty()) continue;
-    candidate.out = true;
-    report_.skipped.push_back({candidate.engine.id, reason});
-    if (!provider.ready()) {
-      reasons += (reasons.empty() ? "" : ", ") + candidate.engine.id + " needs " + provider.missing;
-      continue;
-    }
+    const Unfit why = unfit(*request_, candidate.engine, provider);
+    any = any || why == Unfit::no;
+    if (why == Unfit::no) continue;
+    skip(candidate, name_of(why), explain(why, *request_, candidate.engine, provider));
+    if (why == Unfit::no_key) continue;
+    const std::string_view other = field_of(why, *request_);
+    field = !any_ready || field == other ? other : "model";
     any_ready = true;
-    all_too_small = all_too_small && reason == "context_window";
-    reasons +=
-        (reasons.empty() ? "" : ", ") + candidate.engine.id + " lacks " + std::string(reason);
+    all_too_small = all_too_small && why == Unfit::context_window;
   }
   if (any) return true;
+  ClientError error{400, "invalid_request_error", "unsupported",
+                    "No engine can take this request: " + refusals_, std::string(field)};
   if (!any_ready) {
-    answer_error(
-        now,
-        {503, "server_error", "no_provider_key",
-         "No engine of this request can be called: " + reasons + ". Set one of these variables.",
-         ""},
-        -1);
+    error = {
+        503, "server_error", "no_provider_key",
+        "No engine of this request can be called: " + refusals_ + ". Set one of these variables.",
+        ""};
   } else if (all_too_small) {
-    answer_error(now,
-                 {400, "invalid_request_error", "context_length_exceeded",
-                  "The request is about " + std::to_string(request_->input_tokens_estimate) +
-                      " tokens, more than any engine of this request takes: " + reasons,
-                  "messages"},
-                 -1);
-  } else {
-    answer_error(now,
-                 {400, "invalid_request_error", "unsupported",
-                  "No engine can take this request: " + reasons, "model"},
-                 -1);
+    error.code = "context_length_exceeded";
+    error.message = "The request is about " + std::to_string(request_->input_tokens_estimate) +
+                    " tokens, more than any engine of this request takes: " + refusals_;
   }
+  answer_error(now, error, -1);
   return false;
 }
 
@@ -161,8 +159,7 @@ bool Chat::begin(Instant now, std::size_t index) {
   json::Writer writer(body);
   provider.dialect->encode_request(*request_, target, writer, attempt->dropped);
   if (policy_.strict && !attempt->dropped.empty()) {
-    candidate.out = true;
-    report_.skipped.push_back({engine.id, "strict"});
+    skip(candidate, "strict", "cannot take " + list_of(attempt->dropped));
     return false;
   }
   if (!surface_.streams()) attempt->transcript.gather();

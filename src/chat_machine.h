@@ -45,6 +45,7 @@ class Chat {
 
   // choosing
   bool skip_unfit(Instant now);
+  void skip(Candidate& candidate, std::string_view word, std::string_view text);
   [[nodiscard]] std::optional<std::size_t> pick(Instant now) const;
   void try_next(Instant now);
   bool begin(Instant now, std::size_t candidate);
@@ -95,6 +96,7 @@ class Chat {
   std::vector<Candidate> chain_;
   std::unique_ptr<Attempt> attempt_;
   std::optional<Remembered> failure_;  // the most useful so far
+  std::string refusals_;               // which engines cannot take the request, and why
   Report report_;
   Instant opened_;
   Instant wait_until_;

@@ -106,25 +106,73 @@ Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRe
   return by_latency[static_cast<std::size_t>(latency)];
 }
 
-std::string_view unfit(const ChatRequest& request, const Engine& engine, const Provider& provider) {
+Unfit unfit(const ChatRequest& request, const Engine& engine, const Provider& provider) {
   const auto lacks = [&engine](capability::Set needed) {
     return (engine.capabilities & needed) == 0;
   };
   using Format = ResponseFormat::Kind;
-  if (!provider.ready()) return "no_key";
-  if (request.verbatim && provider.dialect != request.dialect) return "dialect";
-  if (request.has_images && lacks(capability::vision)) return "vision";
+  if (!provider.ready()) return Unfit::no_key;
+  if (request.verbatim && provider.dialect != request.dialect) return Unfit::dialect;
+  if (request.has_images && lacks(capability::vision)) return Unfit::vision;
   const quirk::Set quirks = provider.quirks | engine.quirks;
-  if (request.has_image_urls && (quirks & quirk::images_inline_only) != 0) return "image_url";
-  if (!request.tools.empty() && lacks(capability::tools)) return "tools";
+  if (request.has_image_urls && (quirks & quirk::images_inline_only) != 0) return Unfit::image_url;
+  if (!request.tools.empty() && lacks(capability::tools)) return Unfit::tools;
   if (request.response_format.kind == Format::json_schema && lacks(capability::json_schema))
-    return "json_schema";
+    return Unfit::json_schema;
   if (request.response_format.kind == Format::json_object &&
       lacks(capability::json_mode | capability::json_schema))
-    return "json_mode";
+    return Unfit::json_mode;
   if (engine.context_window > 0 && request.input_tokens_estimate >= engine.context_window)
-    return "context_window";
-  return {};
+    return Unfit::context_window;
+  return Unfit::no;
+}
+
+namespace {
+
+struct Explanation {
+  std::string_view word;
+  std::string_view field;
+  std::string_view text;
+};
+
+// In the order of Unfit. What depends on the request or the engine is added by explain().
+constexpr std::array<Explanation, 9> kExplanations{{
+    {"", "", ""},
+    {"no_key", "", "needs "},
+    {"dialect", "", "cannot take "},
+    {"vision", "messages", "takes no images"},
+    {"image_url", "messages", "takes no image URLs, only data: URLs"},
+    {"tools", "tools", "takes no tools"},
+    {"json_schema", "response_format", "takes no JSON schema"},
+    {"json_mode", "response_format", "has no JSON mode"},
+    {"context_window", "messages", "has a window of "},
+}};
+
+const Explanation& explanation_of(Unfit why) {
+  return kExplanations[static_cast<std::size_t>(why)];
+}
+
+}  // namespace
+
+std::string_view name_of(Unfit why) { return explanation_of(why).word; }
+
+std::string_view field_of(Unfit why, const ChatRequest& request) {
+  return why == Unfit::dialect ? request.verbatim_for : explanation_of(why).field;
+}
+
+std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
+                    const Provider& provider) {
+  std::string text(explanation_of(why).text);
+  if (why == Unfit::no_key) text += provider.missing;
+  if (why == Unfit::context_window) text += std::to_string(engine.context_window) + " tokens";
+  if (why == Unfit::dialect) {
+    text += request.verbatim_for;
+    text += ", for it speaks ";
+    text += provider.dialect->name;
+    text += ", not ";
+    text += request.dialect->name;
+  }
+  return text;
 }
 
 namespace {
@@ -137,21 +185,17 @@ bool known_engine(const std::vector<Engine>& chain, std::string_view id) {
 // Appends the engines that one name stands for; false when it stands for none.
 bool append_engines(const Config& config, std::string_view name, std::vector<Engine>& chain) {
   bool known = false;
-  const auto append = [&chain, &known](const Engine& engine) {
+  const auto append = [&config, &chain, &known](std::string_view id) {
+    const auto engine = config.assume_engine(id);
+    if (!engine) return;
     known = true;
-    if (chain.size() < limits::chain_max && !known_engine(chain, engine.id))
-      chain.push_back(engine);
+    if (chain.size() < limits::chain_max && !known_engine(chain, id)) chain.push_back(*engine);
   };
-  if (const Route* route = config.find_route(name)) {
-    for (const std::string& id : route->policy.chain)
-      if (const auto engine = config.assume_engine(id)) append(*engine);
-  } else if (const auto assumed = config.assume_engine(name)) {
-    append(*assumed);
-  } else {
-    // A model's bare name, as a client of one provider writes it: every engine that serves it.
-    for (const Engine& engine : config.engines)
-      if (engine.model() == name) append(engine);
-  }
+  append(name);
+  if (known) return true;
+  const Route* route = config.find_route(name);
+  for (const std::string& id : route == nullptr ? config.engines_of(name) : route->policy.chain)
+    append(id);
   return known;
 }
 

@@ -11,9 +11,26 @@
 
 namespace spillway {
 
-// Why an engine cannot take a request, in a word for logs and errors; empty when it can. Asked
-// before calling it.
-std::string_view unfit(const ChatRequest& request, const Engine& engine, const Provider& provider);
+// Why an engine cannot take a request: asked before calling it.
+enum class Unfit : std::uint8_t {
+  no,  // it can
+  no_key,
+  dialect,
+  vision,
+  image_url,
+  tools,
+  json_schema,
+  json_mode,
+  context_window,
+};
+Unfit unfit(const ChatRequest& request, const Engine& engine, const Provider& provider);
+// A word for logs.
+std::string_view name_of(Unfit why);
+// The field of the request that asks for more than the engine can.
+std::string_view field_of(Unfit why, const ChatRequest& request);
+// What is said of the engine: "takes no images".
+std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
+                    const Provider& provider);
 
 enum class Resolution : std::uint8_t { ok, unknown_model, bad_policy };
 

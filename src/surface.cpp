@@ -94,8 +94,9 @@ void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts) 
   head.add("server-timing", timing_value(attempts));
 }
 
-// temperature, seed, … (5 more)
-std::string dropped_value(const Dropped& dropped) {
+}  // namespace
+
+std::string list_of(const Dropped& dropped) {
   std::string value;
   const std::size_t shown = std::min(dropped.size(), limits::dropped_names_max);
   for (std::size_t name = 0; name < shown; ++name) {
@@ -105,6 +106,8 @@ std::string dropped_value(const Dropped& dropped) {
   if (shown < dropped.size()) value += ", (" + std::to_string(dropped.size() - shown) + " more)";
   return value;
 }
+
+namespace {
 
 struct Told {
   int status;
@@ -248,7 +251,7 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
     head.add("x-spillway-engine", engine);
   }
   add_attempts(head, attempts);
-  if (!dropped.empty()) head.add("x-spillway-dropped", dropped_value(dropped));
+  if (!dropped.empty()) head.add("x-spillway-dropped", list_of(dropped));
   return head.take();
 }
 

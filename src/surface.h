@@ -65,6 +65,9 @@ class Surface {
   Envelope envelope_;
 };
 
+// temperature, seed, … (5 more): fit for a header, for a client names its own unknown fields.
+std::string list_of(const Dropped& dropped);
+
 // A provider's failure in the client's terms.
 ClientError client_error(const Failure& failure, std::string message);
 

@@ -270,7 +270,8 @@ struct Fitting {
     engine.capabilities = 0;
     request.input_tokens_estimate = 999;
   }
-  [[nodiscard]] std::string_view why() const { return unfit(request, engine, provider); }
+  [[nodiscard]] Unfit why() const { return unfit(request, engine, provider); }
+  [[nodiscard]] std::string text() const { return explain(why(), request, engine, provider); }
 };
 
 TEST(PolicyUnfit, EveryReason) {
@@ -360,7 +361,46 @@ TEST(PolicyUnfit, EveryReason) {
   for (const Row& row : rows) {
     Fitting at;
     row.spoil(at);
-    EXPECT_EQ(at.why(), row.why) << row.what;
+    EXPECT_EQ(name_of(at.why()), row.why) << row.what;
+    EXPECT_EQ(at.text().empty(), row.why.empty()) << row.what;
+  }
+}
+
+// What the client is told: the field that asks for too much, and what of the engine.
+TEST(PolicyUnfit, EveryReasonIsToldWithItsField) {
+  using Format = ResponseFormat::Kind;
+  struct Row {
+    void (*spoil)(Fitting&);
+    std::string_view field;
+    const char* text;
+  };
+  const Row rows[] = {
+      {[](Fitting& at) { at.provider.missing = "ACME_API_KEY"; }, "", "needs ACME_API_KEY"},
+      {[](Fitting& at) {
+         at.request.verbatim = true;
+         at.request.verbatim_for = "n";
+         at.provider.dialect = &adapters::anthropic;
+       },
+       "n", "cannot take n, for it speaks anthropic, not openai_chat"},
+      {[](Fitting& at) { at.request.has_images = true; }, "messages", "takes no images"},
+      {[](Fitting& at) {
+         at.request.has_image_urls = true;
+         at.engine.quirks = quirk::images_inline_only;
+       },
+       "messages", "takes no image URLs, only data: URLs"},
+      {[](Fitting& at) { at.request.tools.emplace_back(); }, "tools", "takes no tools"},
+      {[](Fitting& at) { at.request.response_format.kind = Format::json_schema; },
+       "response_format", "takes no JSON schema"},
+      {[](Fitting& at) { at.request.response_format.kind = Format::json_object; },
+       "response_format", "has no JSON mode"},
+      {[](Fitting& at) { at.request.input_tokens_estimate = 1000; }, "messages",
+       "has a window of 1000 tokens"},
+  };
+  for (const Row& row : rows) {
+    Fitting at;
+    row.spoil(at);
+    EXPECT_EQ(at.text(), row.text);
+    EXPECT_EQ(field_of(at.why(), at.request), row.field) << row.text;
   }
 }
 
