@@ -107,20 +107,24 @@ bool Chat::skip_unfit(Instant now) {
   return false;
 }
 
+Instant Chat::ready_at(Instant now, const Candidate& candidate) const {
+  const Engine& engine = candidate.engine;
+  const std::size_t keys = shared_.config.provider_of(engine).keys.size();
+  return std::max({now, shared_.health.engine_ready_at(now, engine.id),
+                   shared_.health.key_ready_at(now, engine.provider, keys)});
+}
+
 // The first engine of the chain that may be called; when all are cooling, the one that is soonest
 // back.
-std::optional<std::size_t> Chat::pick(Instant now) const {
+std::optional<std::size_t> Chat::pick(Instant now, std::size_t except) const {
   std::optional<std::size_t> best;
   Instant best_at = Instant::never();
   for (std::size_t index = 0; index < chain_.size(); ++index) {
-    if (chain_[index].out) continue;
-    const Engine& engine = chain_[index].engine;
-    const std::size_t keys = shared_.config.provider_of(engine).keys.size();
-    const Instant ready_at = std::max({now, shared_.health.engine_ready_at(now, engine.id),
-                                       shared_.health.key_ready_at(now, engine.provider, keys)});
-    if (!best || ready_at < best_at) {
+    if (chain_[index].out || index == except) continue;
+    const Instant at = ready_at(now, chain_[index]);
+    if (!best || at < best_at) {
       best = index;
-      best_at = ready_at;
+      best_at = at;
     }
   }
   return best;
@@ -129,15 +133,13 @@ std::optional<std::size_t> Chat::pick(Instant now) const {
 void Chat::try_next(Instant now) {
   for (;;) {
     const auto candidate = pick(now);
-    if (!candidate || static_cast<int>(report_.attempts.size()) >= policy_.attempts_max)
-      return give_up(now);
+    if (!candidate) return give_up(now);
     if (begin(now, *candidate)) return;
   }
 }
 
 void Chat::again(Instant now, std::size_t candidate) {
-  const bool spent = static_cast<int>(report_.attempts.size()) >= policy_.attempts_max;
-  if (spent || !begin(now, candidate)) give_up(now);
+  if (!begin(now, candidate)) give_up(now);
 }
 
 // Starts an upstream exchange. False when the engine would lose something that a strict request
@@ -230,6 +232,22 @@ void Chat::settle_health(Instant now, const Failure& failure) {
   }
 }
 
+// How the chat stands once its attempt has failed.
+Situation Chat::situation(Instant now) {
+  const std::size_t index = attempt_->candidate;
+  const std::size_t keys = provider().keys.size();
+  Situation situation;
+  situation.attempts_on_engine = chain_[index].attempts;
+  situation.has_other_key =
+      keys > 1 && shared_.health.key_ready_at(now, engine().provider, keys) <= now;
+  situation.waited_ms = waited_ms_;
+  situation.left_ms = opened_ + policy_.timeouts.total_ms - now;
+  if (const auto other = pick(now, index))
+    situation.other_engine_ms = ready_at(now, chain_[*other]) - now;
+  situation.random = random();
+  return situation;
+}
+
 void Chat::fail(Instant now, const Failure& failure) {
   if (attempt_->target.stream && attempt_->transcript.finished() && spares_finished(failure.kind))
     return wind_up(now);
@@ -239,17 +257,13 @@ void Chat::fail(Instant now, const Failure& failure) {
   record(now, name_of(failure.kind));
 
   const std::size_t index = attempt_->candidate;
-  const std::size_t keys = provider().keys.size();
-  Situation situation;
-  situation.attempts_on_engine = chain_[index].attempts;
-  situation.has_other_key =
-      keys > 1 && shared_.health.key_ready_at(now, engine().provider, keys) <= now;
-  situation.waited_ms = waited_ms_;
-  situation.random = random();
-  const Verdict verdict = judge(failure, policy_, situation);
   if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
     failure_ = Remembered{failure, engine().id};
+  const Situation standing = situation(now);
+  const bool spent = static_cast<int>(report_.attempts.size()) >= policy_.attempts_max;
+  if (spent || standing.left_ms <= 0) return give_up(now);
 
+  const Verdict verdict = judge(failure, policy_, standing);
   switch (verdict.then) {
     case Then::stop:
       return give_up(now);

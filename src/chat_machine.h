@@ -46,7 +46,8 @@ class Chat {
   // choosing
   bool skip_unfit(Instant now);
   void skip(Candidate& candidate, std::string_view word, std::string_view text);
-  [[nodiscard]] std::optional<std::size_t> pick(Instant now) const;
+  [[nodiscard]] Instant ready_at(Instant now, const Candidate& candidate) const;
+  [[nodiscard]] std::optional<std::size_t> pick(Instant now, std::size_t except = SIZE_MAX) const;
   void try_next(Instant now);
   bool begin(Instant now, std::size_t candidate);
   void again(Instant now, std::size_t candidate);
@@ -75,6 +76,7 @@ class Chat {
   void fail(Instant now, const Failure& failure);
   void hang_up();
   void settle_health(Instant now, const Failure& failure);
+  [[nodiscard]] Situation situation(Instant now);
   void record(Instant now, std::string_view outcome);
   void leave(Instant now, Outcome outcome);
 

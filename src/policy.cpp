@@ -55,6 +55,22 @@ Millis backoff(int attempts, std::uint64_t random) {
   return static_cast<Millis>(random % static_cast<std::uint64_t>(bound + 1));
 }
 
+// A wait that the chat does not outlast is in vain.
+Verdict same_engine(Millis wait_ms, const Situation& situation) {
+  if (wait_ms >= situation.left_ms) return {Then::next_engine, 0};
+  return {Then::same_engine, wait_ms};
+}
+
+// No longer than our own backoff while another engine is sooner ready.
+Verdict retry(const Failure& failure, const Policy& policy, const Situation& situation) {
+  if (situation.attempts_on_engine >= policy.attempts_per_engine) return {Then::next_engine, 0};
+  const Millis wait =
+      std::max(failure.retry_after_ms, backoff(situation.attempts_on_engine, situation.random));
+  const bool other_is_sooner = situation.other_engine_ms >= 0 && situation.other_engine_ms < wait;
+  if (wait > limits::backoff_ms_max && other_is_sooner) return {Then::next_engine, 0};
+  return same_engine(wait, situation);
+}
+
 Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy,
                             const Situation& situation) {
   if (situation.has_other_key) return {Then::next_key, 0};
@@ -62,7 +78,7 @@ Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy,
                            ? failure.retry_after_ms
                            : backoff(situation.attempts_on_engine, situation.random);
   if (policy.rate_limit_wait_ms > 0 && situation.waited_ms + asked <= policy.rate_limit_wait_ms)
-    return {Then::same_engine, asked};
+    return same_engine(asked, situation);
   return {Then::next_engine, 0};
 }
 
@@ -77,9 +93,7 @@ Verdict judge(const Failure& failure, const Policy& policy, const Situation& sit
     case Move::wait:
       return wait_for_rate_limit(failure, policy, situation);
     case Move::retry:
-      if (situation.attempts_on_engine >= policy.attempts_per_engine) return {Then::next_engine, 0};
-      return {Then::same_engine, std::max(failure.retry_after_ms,
-                                          backoff(situation.attempts_on_engine, situation.random))};
+      return retry(failure, policy, situation);
     case Move::key:
       if (situation.has_other_key) return {Then::next_key, 0};
       if (failure.kind == FailureKind::auth && policy.on_auth_error == OnFailure::stop)

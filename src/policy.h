@@ -64,7 +64,10 @@ struct Situation {
   int attempts_on_engine = 1;  // made so far on the engine that failed, this one included
   bool has_other_key = false;  // its provider has a key that is not set aside
   Millis waited_ms = 0;        // on rate limits, in this chat
-  std::uint64_t random = 0;    // for jitter
+  Millis left_ms = INT64_MAX;  // until the chat's total deadline
+  // Until another engine of the chain may be called; -1 when there is none.
+  Millis other_engine_ms = -1;
+  std::uint64_t random = 0;  // for jitter
 };
 
 struct Verdict {

@@ -222,6 +222,58 @@ TEST(PolicyRules, ARetryWaitsAtLeastAsLongAsAsked) {
   EXPECT_EQ(judge(failure, policy, situation).wait_ms, 251);
 }
 
+// Longer than our own backoff only while no other engine is sooner ready.
+TEST(PolicyRules, ALongWaitIsNotForAnEngineThatHasAnother) {
+  struct Row {
+    Millis asked, other_engine_ms;
+    Then then;
+  };
+  constexpr Millis bound = limits::backoff_ms_max;
+  const Row rows[] = {
+      {bound, 0, Then::same_engine},
+      {bound + 1, 0, Then::next_engine},
+      {bound + 1, bound, Then::next_engine},
+      {bound + 1, bound + 1, Then::same_engine},
+      {bound + 1, -1, Then::same_engine},
+      {limits::timeout_ms_max, -1, Then::same_engine},
+      {limits::timeout_ms_max, limits::timeout_ms_max - 1, Then::next_engine},
+  };
+  Policy policy;
+  policy.attempts_per_engine = 2;
+  for (const FailureKind kind : {overloaded, server, timeout, network})
+    for (const Row& row : rows) {
+      Failure failure = failed(kind, "reason");
+      failure.retry_after_ms = row.asked;
+      Situation situation;
+      situation.other_engine_ms = row.other_engine_ms;
+      const Verdict verdict = judge(failure, policy, situation);
+      EXPECT_EQ(verdict.then, row.then) << row.asked << ' ' << row.other_engine_ms;
+      EXPECT_EQ(verdict.wait_ms, row.then == Then::same_engine ? row.asked : 0);
+    }
+}
+
+TEST(PolicyRules, AWaitThatTheChatDoesNotOutlastIsInVain) {
+  Policy policy;
+  policy.attempts_per_engine = 2;
+  policy.rate_limit_wait_ms = limits::timeout_ms_max;
+  for (const FailureKind kind : {rate_limited, overloaded, server})
+    for (const Millis left : {999, 1'000, 1'001}) {
+      Failure failure = failed(kind, "reason");
+      failure.retry_after_ms = 1'000;
+      Situation situation;
+      situation.left_ms = left;
+      EXPECT_EQ(judge(failure, policy, situation).then,
+                left > 1'000 ? Then::same_engine : Then::next_engine)
+          << name_of(kind) << ' ' << left;
+      failure.retry_after_ms = -1;
+      situation.random = 250;  // the longest backoff
+      situation.left_ms = left - 750;
+      EXPECT_EQ(judge(failure, policy, situation).then,
+                left > 1'000 ? Then::same_engine : Then::next_engine)
+          << name_of(kind) << ' ' << left;
+    }
+}
+
 // --- the first content
 
 TEST(PolicyFirstContent, LatencyProfileReasoningAndPolicy) {
