@@ -277,8 +277,10 @@ void Chat::fail(Instant now, const Failure& failure) {
       return arm(now);
     case Then::larger_engine: {
       const std::int64_t window = engine().context_window;
-      for (Candidate& candidate : chain_)
-        if (candidate.engine.context_window <= window) candidate.out = true;
+      for (Candidate& candidate : chain_) {
+        const std::int64_t other = candidate.engine.context_window;
+        if (other > 0 && other <= window) candidate.out = true;
+      }
       break;
     }
     case Then::next_engine:
