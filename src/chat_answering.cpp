@@ -1,5 +1,7 @@
 // Answering the client: the commit, the end of an answer, and every way to say that there is none.
 
+#include <algorithm>
+
 #include "chat_machine.h"
 
 namespace spillway {
@@ -154,8 +156,24 @@ void Chat::give_up(Instant now) {
   ClientError error = client_error(failure_->failure, std::move(message));
   shared_.config.redact(error.message);
   shared_.config.redact(error.param);
-  const bool may_wait = error.status == 429 || error.status == 503;
-  answer_error(now, error, may_wait ? failure_->failure.retry_after_ms : -1);
+  const FailureKind kind = failure_->failure.kind;
+  const bool passes = kind == FailureKind::rate_limited || kind == FailureKind::overloaded;
+  answer_error(now, error, passes ? retry_after_ms(now) : -1);
+}
+
+// How long until any engine of the chain is back, -1 when no provider has said anything of it.
+Millis Chat::retry_after_ms(Instant now) const {
+  Instant soonest = Instant::never();
+  bool told = false;
+  for (const Candidate& candidate : chain_) {
+    const bool tried = candidate.attempts > 0;
+    const Instant at = std::max(ready_at(now, candidate), candidate.back_at);
+    told = told || now <= candidate.back_at;
+    // One that was never asked cannot take the request, or its turn did not come; one that failed
+    // and does not rest would fail again.
+    if (tried ? now < at : !candidate.out) soonest = std::min(soonest, at);
+  }
+  return told && soonest != Instant::never() ? soonest - now : -1;
 }
 
 }  // namespace spillway

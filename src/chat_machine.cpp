@@ -257,6 +257,7 @@ void Chat::fail(Instant now, const Failure& failure) {
   record(now, name_of(failure.kind));
 
   const std::size_t index = attempt_->candidate;
+  if (failure.retry_after_ms >= 0) chain_[index].back_at = now + failure.retry_after_ms;
   if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
     failure_ = Remembered{failure, engine().id};
   const Situation standing = situation(now);

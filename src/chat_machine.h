@@ -36,7 +36,8 @@ class Chat {
   struct Candidate {
     Engine engine;
     int attempts = 0;
-    bool out = false;  // not to be tried (again) for this chat
+    bool out = false;             // not to be tried (again) for this chat
+    Instant back_at = Instant();  // as its provider said when it failed
   };
   struct Remembered {
     Failure failure;
@@ -70,6 +71,7 @@ class Chat {
   void cut(Instant now, const Failure& failure);
   void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);
   void give_up(Instant now);
+  [[nodiscard]] Millis retry_after_ms(Instant now) const;
   void flush();
 
   // ending an attempt
