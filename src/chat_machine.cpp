@@ -331,7 +331,9 @@ Instant Chat::deadline() const {
     case ChatState::waiting:
       return std::min(total, wait_until_);
     case ChatState::closing:
-      return std::min(total, attempt_->finished_at + limits::finish_grace_ms);
+      return std::min(
+          total, attempt_->finished_at +
+                     (surface_.streams() ? limits::finish_grace_ms : limits::terminator_grace_ms));
     case ChatState::trying:
     case ChatState::refused:
       // A provider that was asked for a whole answer sends its headers when it has one.
@@ -376,7 +378,7 @@ void Chat::expire(Instant now) {
     return complete(now);
   }
   const bool reading = state_ == ChatState::listening || state_ == ChatState::committed;
-  if (!total && reading && attempt_->transcript.finished()) return wind_up(now);
+  if (reading && attempt_->transcript.finished()) return wind_up(now);
   if (total) {
     const Failure failure =
         failed(FailureKind::timeout, "no whole answer within " + seconds_text(timeouts.total_ms));

@@ -137,7 +137,8 @@ void Chat::print_parts(Instant now) {
 void Chat::after_frames(Instant now) {
   Attempt& attempt = *attempt_;
   if (state_ == ChatState::listening) {
-    if (attempt.done && !attempt.transcript.has_content()) return conclude(now);
+    if (attempt.done && (!attempt.transcript.has_content() || !surface_.streams()))
+      return conclude(now);
     // Of what is held to be spliced, an event that is not whole yet does not count: it may be the
     // first content, and has a bound of its own.
     const std::size_t begun =

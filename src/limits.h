@@ -76,6 +76,9 @@ inline constexpr std::int64_t backoff_ms = 250;
 inline constexpr std::int64_t backoff_ms_max = 8000;
 // A finished answer waits this long for its usage and terminator, then counts as complete.
 inline constexpr std::int64_t finish_grace_ms = 2000;
+// After the dialect's terminator only the connection's reuse is gained by waiting for the body's
+// end, and a client that does not stream has nothing yet: ends come with it or a round trip later.
+inline constexpr std::int64_t terminator_grace_ms = 50;
 
 // What providers bound themselves.
 // Anthropic wants an output limit always. When the client names none: not the engine's own, for on
