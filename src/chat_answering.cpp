@@ -17,7 +17,7 @@ void Chat::commit(Instant now) {
   report_.first_content_ms = now - opened_;
   report_.mode = name_of(attempt_->mode);
   record(now, "ok");
-  shared_.health.succeeded(engine().id);
+  shared_.health.succeeded(now, engine().id, attempt_->exchange);
   shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt_->dropped));
   if (!attempt_->held.empty()) shared_.actions.write(id_, attempt_->held);
   std::string().swap(attempt_->held);
@@ -85,7 +85,7 @@ void Chat::complete(Instant now) {
     report_.first_content_ms = now - opened_;
     report_.mode = name_of(attempt.mode);
     record(now, "ok");
-    shared_.health.succeeded(engine().id);
+    shared_.health.succeeded(now, engine().id, attempt_->exchange);
     shared_.out.clear();
     if (attempt.mode == Mode::whole) {
       shared_.out += attempt.body;

@@ -174,11 +174,11 @@ bool Chat::begin(Instant now, std::size_t index) {
     attempt->key = shared_.health.take_key(now, engine.provider, provider.keys.size());
     key = &provider.keys[attempt->key];
   }
-  shared_.health.began(now, engine.id);
+  attempt->exchange = ExchangeId{shared_.next_exchange++};
+  shared_.health.began(now, engine.id, attempt->exchange);
   ++candidate.attempts;
   report_.attempts.push_back({engine.id, "", 0, 0});
 
-  attempt->exchange = ExchangeId{shared_.next_exchange++};
   shared_.exchanges[attempt->exchange] = id_;
   attempt_ = std::move(attempt);
   state_ = ChatState::trying;
@@ -208,27 +208,28 @@ void Chat::record(Instant now, std::string_view outcome) {
 void Chat::settle_health(Instant now, const Failure& failure) {
   Health& health = shared_.health;
   const Engine& failed_engine = engine();
+  const ExchangeId attempt = attempt_->exchange;
   const std::size_t keys = provider().keys.size();
   switch (blame(failure.kind)) {
     case Blame::nobody:
-      return health.let_go(failed_engine.id);
+      return health.let_go(failed_engine.id, attempt);
     case Blame::engine:
-      health.failed(now, failed_engine.id, failure.retry_after_ms);
+      health.failed(now, failed_engine.id, attempt, failure.retry_after_ms);
       return;
     case Blame::engine_long:
-      return health.set_aside(now, failed_engine.id);
+      return health.set_aside(now, failed_engine.id, attempt);
     case Blame::key:
       if (keys < 2) {
-        health.failed(now, failed_engine.id, failure.retry_after_ms);
+        health.failed(now, failed_engine.id, attempt, failure.retry_after_ms);
       } else {
         health.cool_key(now, failed_engine.provider, attempt_->key, failure.retry_after_ms);
-        health.let_go(failed_engine.id);
+        health.let_go(failed_engine.id, attempt);
       }
       return;
     case Blame::key_long:
-      if (keys == 0) return health.set_aside(now, failed_engine.id);
+      if (keys == 0) return health.set_aside(now, failed_engine.id, attempt);
       health.set_key_aside(now, failed_engine.provider, attempt_->key);
-      return health.let_go(failed_engine.id);
+      return health.let_go(failed_engine.id, attempt);
   }
 }
 
@@ -294,7 +295,7 @@ void Chat::fail(Instant now, const Failure& failure) {
 void Chat::take(Instant now, const input::Close&) {
   hang_up();
   if (attempt_) {
-    if (state_ != ChatState::closing) shared_.health.let_go(engine().id);
+    shared_.health.let_go(engine().id, attempt_->exchange);
     if (report_.attempts.back().outcome.empty()) record(now, "client_closed");
   }
   leave(now, Outcome::client_closed);
@@ -384,7 +385,7 @@ void Chat::expire(Instant now) {
         failed(FailureKind::timeout, "no whole answer within " + seconds_text(timeouts.total_ms));
     if (state_ == ChatState::committed) return fail(now, failure);
     hang_up();
-    if (attempt_) shared_.health.let_go(engine().id);
+    if (attempt_) shared_.health.let_go(engine().id, attempt_->exchange);
     if (attempt_ && report_.attempts.back().outcome.empty()) record(now, name_of(failure.kind));
     failure_ = Remembered{failure, attempt_ ? engine().id : report_.requested};
     return give_up(now);

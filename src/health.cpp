@@ -11,19 +11,24 @@ Instant Health::engine_ready_at(Instant now, std::string_view engine) const {
   return std::max(standing.until, standing.probe_until);
 }
 
-void Health::began(Instant now, std::string_view engine) {
+void Health::began(Instant now, std::string_view engine, ExchangeId attempt) {
   const auto found = engines_.find(engine);
-  if (found != engines_.end()) found->second.probe_until = now + cooldown_ms_;
+  if (found == engines_.end() || found->second.probe_until > now) return;
+  found->second.probe = attempt;
+  found->second.probe_until = now + cooldown_ms_;
 }
 
-void Health::succeeded(std::string_view engine) {
+void Health::succeeded(Instant now, std::string_view engine, ExchangeId attempt) {
   const auto found = engines_.find(engine);
-  if (found != engines_.end()) engines_.erase(found);
+  if (found == engines_.end()) return;
+  const Standing& standing = found->second;
+  const bool refutes_failure = standing.asked_until <= now && now < standing.until;
+  if (standing.probe == attempt || refutes_failure) engines_.erase(found);
 }
 
-void Health::let_go(std::string_view engine) {
+void Health::let_go(std::string_view engine, ExchangeId attempt) {
   const auto found = engines_.find(engine);
-  if (found != engines_.end()) found->second.probe_until = Instant();
+  if (found != engines_.end()) found->second.end_probe(attempt);
 }
 
 Health::Standing& Health::standing(std::string_view engine) {
@@ -38,7 +43,7 @@ Health::Standing& Health::standing(std::string_view engine) {
   return engines_[std::string(engine)];
 }
 
-Instant Health::failed(Instant now, std::string_view engine, Millis asked_ms) {
+Instant Health::failed(Instant now, std::string_view engine, ExchangeId attempt, Millis asked_ms) {
   Standing& known = standing(engine);
   // Chats that fail side by side, or against a cooldown because nothing else was left, count as one
   // failure.
@@ -46,15 +51,16 @@ Instant Health::failed(Instant now, std::string_view engine, Millis asked_ms) {
   const Millis doubled = cooldown_ms_ << std::min(known.failures - 1, 10);
   const Millis wait = std::min(asked_ms >= 0 ? asked_ms : doubled, limits::cooldown_ms_max);
   known.until = std::max(known.until, now + wait);
-  known.probe_until = Instant();
+  if (asked_ms >= 0) known.asked_until = std::max(known.asked_until, now + wait);
+  known.end_probe(attempt);
   return known.until;
 }
 
-void Health::set_aside(Instant now, std::string_view engine) {
+void Health::set_aside(Instant now, std::string_view engine, ExchangeId attempt) {
   Standing& known = standing(engine);
   ++known.failures;
-  known.until = now + limits::set_aside_ms;
-  known.probe_until = Instant();
+  known.until = known.asked_until = now + limits::set_aside_ms;
+  known.end_probe(attempt);
 }
 
 Instant Health::key_until(std::size_t provider, std::size_t key) const {

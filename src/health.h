@@ -2,8 +2,9 @@
 // that changes only by the calls below; every call takes `now`.
 //
 // An engine that failed cools down: 60 s, or what the provider asked for, doubling while it keeps
-// failing. When the cooldown is over it is half open: one chat probes it, the others still go
-// elsewhere, until the probe has told.
+// failing. When the cooldown is over it is half open: one attempt probes it, the others still go
+// elsewhere, until the probe has told. Attempts that began before the failure end later: what they
+// tell does not end a probe, nor a wait that the provider asked for.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "actions.h"
 #include "clock.h"
 #include "limits.h"
 
@@ -23,16 +25,16 @@ class Health {
 
   // When `engine` may be called again: not later than `now` when it may be called at once.
   [[nodiscard]] Instant engine_ready_at(Instant now, std::string_view engine) const;
-  // An attempt begins: of a half-open engine, the probe.
-  void began(Instant now, std::string_view engine);
-  void succeeded(std::string_view engine);
+  // An attempt begins. Of an engine that failed it is the probe, unless one is out.
+  void began(Instant now, std::string_view engine, ExchangeId attempt);
+  void succeeded(Instant now, std::string_view engine, ExchangeId attempt);
   // `asked_ms`: how long the provider asked to wait, -1 when it did not. Gives the time until which
   // it cools.
-  Instant failed(Instant now, std::string_view engine, Millis asked_ms);
-  void set_aside(Instant now, std::string_view engine);
+  Instant failed(Instant now, std::string_view engine, ExchangeId attempt, Millis asked_ms);
+  void set_aside(Instant now, std::string_view engine, ExchangeId attempt);
   // The attempt ended and said nothing about the engine (the client left, the request was at
   // fault).
-  void let_go(std::string_view engine);
+  void let_go(std::string_view engine, ExchangeId attempt);
 
   // Which of `keys` keys of `provider` to use: they take turns, those set aside are left out. When
   // all are set aside, the one that is soonest back. Changes whose turn it is.
@@ -47,8 +49,14 @@ class Health {
  private:
   struct Standing {
     Instant until;        // cooling until then
+    Instant asked_until;  // … as the provider asked, or because a human must act
     Instant probe_until;  // a probe is out; it counts as lost after that
-    int failures = 0;     // in a row
+    ExchangeId probe = ExchangeId::none;
+    int failures = 0;  // in a row
+
+    void end_probe(ExchangeId attempt) {
+      if (probe == attempt) probe_until = Instant();
+    }
   };
   [[nodiscard]] Instant key_until(std::size_t provider, std::size_t key) const;
   Standing& standing(std::string_view engine);

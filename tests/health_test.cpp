@@ -11,6 +11,10 @@ constexpr Millis kCooldown = limits::cooldown_ms;
 
 constexpr Instant at(Millis ms) { return Instant::at_ms(1'800'000'000'000 + ms); }
 
+constexpr ExchangeId kOlder{1};  // an attempt that began before the failure
+constexpr ExchangeId kOne{2};    // the one that a test is about
+constexpr ExchangeId kNext{3};
+
 bool ready(const Health& health, Millis now, std::string_view engine = "a") {
   return health.engine_ready_at(at(now), engine) <= at(now);
 }
@@ -18,16 +22,16 @@ bool ready(const Health& health, Millis now, std::string_view engine = "a") {
 TEST(Health, AnUnknownEngineIsReadyAndLeavesNoTrace) {
   Health health;
   EXPECT_EQ(health.engine_ready_at(at(5), "a"), at(5));
-  health.began(at(5), "a");
-  health.let_go("a");
-  health.succeeded("a");
+  health.began(at(5), "a", kOne);
+  health.let_go("a", kOne);
+  health.succeeded(at(5), "a", kOne);
   EXPECT_EQ(health.engine_ready_at(at(5), "a"), at(5));
   EXPECT_EQ(health.engines(), 0U);
 }
 
 TEST(Health, AFailureCoolsThatEngineAlone) {
   Health health;
-  EXPECT_EQ(health.failed(at(0), "a", -1), at(kCooldown));
+  EXPECT_EQ(health.failed(at(0), "a", kOne, -1), at(kCooldown));
   EXPECT_FALSE(ready(health, 0));
   EXPECT_FALSE(ready(health, kCooldown - 1));
   EXPECT_TRUE(ready(health, kCooldown));
@@ -37,12 +41,13 @@ TEST(Health, AFailureCoolsThatEngineAlone) {
 
 TEST(Health, ASuccessForgetsEverything) {
   Health health;
-  health.failed(at(0), "a", -1);
-  health.began(at(kCooldown), "a");
-  health.succeeded("a");
+  health.failed(at(0), "a", kOne, -1);
+  health.began(at(kCooldown), "a", kOne);
+  health.succeeded(at(kCooldown), "a", kOne);
   EXPECT_EQ(health.engines(), 0U);
   EXPECT_TRUE(ready(health, kCooldown));
-  EXPECT_EQ(health.failed(at(kCooldown), "a", -1), at(2 * kCooldown)) << "counts from one again";
+  EXPECT_EQ(health.failed(at(kCooldown), "a", kOne, -1), at(2 * kCooldown))
+      << "counts from one again";
 }
 
 TEST(Health, CooldownsDoubleUpToTheirCap) {
@@ -50,8 +55,8 @@ TEST(Health, CooldownsDoubleUpToTheirCap) {
   Millis now = 0;
   for (const Millis minutes : {1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30, 30}) {
     const Millis wait = minutes * 60'000;
-    health.began(at(now), "a");
-    ASSERT_EQ(health.failed(at(now), "a", -1), at(now + wait)) << minutes;
+    health.began(at(now), "a", kOne);
+    ASSERT_EQ(health.failed(at(now), "a", kOne, -1), at(now + wait)) << minutes;
     now += wait;
     ASSERT_TRUE(ready(health, now));
   }
@@ -69,23 +74,23 @@ TEST(Health, AnAskedWaitIsTaken) {
                       {limits::timeout_ms_max, limits::cooldown_ms_max}};
   for (const Row& row : rows) {
     Health health;
-    EXPECT_EQ(health.failed(at(0), "a", row.asked), at(row.wait)) << row.asked;
+    EXPECT_EQ(health.failed(at(0), "a", kOne, row.asked), at(row.wait)) << row.asked;
   }
 }
 
 TEST(Health, AnAskedWaitCountsAsAFailureToo) {
   Health health;
-  health.failed(at(0), "a", 10);
-  EXPECT_EQ(health.failed(at(10), "a", -1), at(10 + 2 * kCooldown));
+  health.failed(at(0), "a", kOne, 10);
+  EXPECT_EQ(health.failed(at(10), "a", kOne, -1), at(10 + 2 * kCooldown));
 }
 
 TEST(Health, ItsOwnCooldownCanBeConfigured) {
   Health short_one(100);
-  EXPECT_EQ(short_one.failed(at(0), "a", -1), at(100));
-  EXPECT_EQ(short_one.failed(at(100), "a", -1), at(300));
+  EXPECT_EQ(short_one.failed(at(0), "a", kOne, -1), at(100));
+  EXPECT_EQ(short_one.failed(at(100), "a", kOne, -1), at(300));
   Health none(0);
-  EXPECT_EQ(none.failed(at(0), "a", -1), at(0));
-  none.began(at(0), "a");
+  EXPECT_EQ(none.failed(at(0), "a", kOne, -1), at(0));
+  none.began(at(0), "a", kOne);
   EXPECT_TRUE(ready(none, 0)) << "without a cooldown there is no probation either";
 }
 
@@ -94,77 +99,153 @@ TEST(Health, ItsOwnCooldownCanBeConfigured) {
 TEST(Health, FailuresSideBySideCountOnce) {
   Health health;
   for (Millis now = 0; now < 10; ++now) {
-    const Instant until = health.failed(at(now), "a", -1);
+    const Instant until = health.failed(at(now), "a", kOne, -1);
     EXPECT_EQ(until, at(now + kCooldown)) << "the latest failure counts from its own time";
   }
-  health.began(at(9 + kCooldown), "a");
-  EXPECT_EQ(health.failed(at(9 + kCooldown), "a", -1), at(9 + 3 * kCooldown)) << "the second";
+  health.began(at(9 + kCooldown), "a", kOne);
+  EXPECT_EQ(health.failed(at(9 + kCooldown), "a", kOne, -1), at(9 + 3 * kCooldown)) << "the second";
 }
 
 TEST(Health, AShorterWaitDoesNotEndALongerOne) {
   Health health;
-  health.failed(at(0), "a", 300'000);
-  EXPECT_EQ(health.failed(at(1), "a", 5), at(300'000));
-  EXPECT_EQ(health.failed(at(2), "a", -1), at(300'000));
-  EXPECT_EQ(health.failed(at(3), "a", 300'000), at(300'003));
+  health.failed(at(0), "a", kOne, 300'000);
+  EXPECT_EQ(health.failed(at(1), "a", kOne, 5), at(300'000));
+  EXPECT_EQ(health.failed(at(2), "a", kOne, -1), at(300'000));
+  EXPECT_EQ(health.failed(at(3), "a", kOne, 300'000), at(300'003));
 }
 
 // --- half open
 
 TEST(Health, OneChatProbes) {
   Health health;
-  health.failed(at(0), "a", -1);
+  health.failed(at(0), "a", kOne, -1);
   ASSERT_TRUE(ready(health, kCooldown));
-  health.began(at(kCooldown), "a");
+  health.began(at(kCooldown), "a", kOne);
   EXPECT_FALSE(ready(health, kCooldown)) << "the probe is out";
   EXPECT_EQ(health.engine_ready_at(at(kCooldown), "a"), at(2 * kCooldown));
-  health.succeeded("a");
+  health.succeeded(at(kCooldown), "a", kOne);
   EXPECT_TRUE(ready(health, kCooldown));
 }
 
 TEST(Health, AProbeThatFailsCoolsLonger) {
   Health health;
-  health.failed(at(0), "a", -1);
-  health.began(at(kCooldown), "a");
-  EXPECT_EQ(health.failed(at(kCooldown + 5), "a", -1), at(kCooldown + 5 + 2 * kCooldown));
+  health.failed(at(0), "a", kOne, -1);
+  health.began(at(kCooldown), "a", kOne);
+  EXPECT_EQ(health.failed(at(kCooldown + 5), "a", kOne, -1), at(kCooldown + 5 + 2 * kCooldown));
 }
 
 TEST(Health, AProbeThatNeverTellsIsLost) {
   Health health;
-  health.failed(at(0), "a", -1);
-  health.began(at(kCooldown), "a");
+  health.failed(at(0), "a", kOne, -1);
+  health.began(at(kCooldown), "a", kOne);
   EXPECT_FALSE(ready(health, 2 * kCooldown - 1));
   EXPECT_TRUE(ready(health, 2 * kCooldown));
 }
 
 TEST(Health, AProbeThatSaysNothingLetsTheNextOneProbe) {
   Health health;
-  health.failed(at(0), "a", -1);
-  health.began(at(kCooldown), "a");
-  health.let_go("a");
+  health.failed(at(0), "a", kOne, -1);
+  health.began(at(kCooldown), "a", kOne);
+  health.let_go("a", kOne);
   EXPECT_TRUE(ready(health, kCooldown));
-  health.began(at(kCooldown), "a");
-  EXPECT_EQ(health.failed(at(kCooldown), "a", -1), at(3 * kCooldown)) << "letting go is no news";
+  health.began(at(kCooldown), "a", kOne);
+  EXPECT_EQ(health.failed(at(kCooldown), "a", kOne, -1), at(3 * kCooldown))
+      << "letting go is no news";
 }
 
 TEST(Health, LettingGoDoesNotEndACooldown) {
   Health health;
-  health.failed(at(0), "a", -1);
-  health.let_go("a");
+  health.failed(at(0), "a", kOne, -1);
+  health.let_go("a", kOne);
   EXPECT_FALSE(ready(health, kCooldown - 1));
+}
+
+// --- attempts that began before the failure
+
+TEST(Health, AProbeBelongsToTheAttemptThatBeganIt) {
+  struct Row {
+    const char* what;
+    void (*tell)(Health&);
+  };
+  const Row rows[] = {
+      {"it was let go", [](Health& health) { health.let_go("a", kOlder); }},
+      {"it succeeded", [](Health& health) { health.succeeded(at(kCooldown), "a", kOlder); }},
+      {"another begins", [](Health& health) { health.began(at(kCooldown), "a", kNext); }},
+      {"another begins and is let go",
+       [](Health& health) {
+         health.began(at(kCooldown), "a", kNext);
+         health.let_go("a", kNext);
+       }},
+  };
+  for (const Row& row : rows) {
+    Health health;
+    health.failed(at(0), "a", kOlder, -1);
+    health.began(at(kCooldown), "a", kOne);
+    row.tell(health);
+    EXPECT_EQ(health.engine_ready_at(at(kCooldown), "a"), at(2 * kCooldown)) << row.what;
+    health.succeeded(at(kCooldown), "a", kOne);
+    EXPECT_TRUE(ready(health, kCooldown)) << row.what;
+  }
+}
+
+TEST(Health, AnOlderFailureDoesNotEndAProbe) {
+  Health health;
+  health.failed(at(0), "a", kOlder, -1);
+  health.began(at(kCooldown), "a", kOne);
+  health.failed(at(kCooldown), "a", kOlder, 1);
+  EXPECT_FALSE(ready(health, kCooldown + 1)) << "the probe is still out";
+  health.let_go("a", kOne);
+  EXPECT_TRUE(ready(health, kCooldown + 1));
+
+  health.began(at(kCooldown + 1), "a", kNext);
+  health.set_aside(at(kCooldown + 1), "a", kOlder);
+  health.succeeded(at(kCooldown + 2), "a", kNext);
+  EXPECT_TRUE(ready(health, kCooldown + 2)) << "the probe is newer than what set it aside";
+}
+
+TEST(Health, ALostProbeTellsNothingOfTheNext) {
+  Health health;
+  health.failed(at(0), "a", kOlder, -1);
+  health.began(at(kCooldown), "a", kOne);
+  health.began(at(2 * kCooldown), "a", kNext);
+  health.let_go("a", kOne);
+  EXPECT_FALSE(ready(health, 2 * kCooldown));
+  health.let_go("a", kNext);
+  EXPECT_TRUE(ready(health, 2 * kCooldown));
+}
+
+// One that began before still answers: the failure was a chance. But a wait that was asked for is
+// kept whoever got through before it.
+TEST(Health, AnOlderSuccessEndsACooldownThatNobodyAskedFor) {
+  Health health;
+  health.failed(at(0), "a", kOne, -1);
+  health.succeeded(at(1), "a", kOlder);
+  EXPECT_TRUE(ready(health, 1));
+  health.failed(at(0), "a", kOne, 5'000);
+  health.succeeded(at(1), "a", kOlder);
+  EXPECT_EQ(health.engine_ready_at(at(1), "a"), at(5'000));
+  health.failed(at(2), "a", kNext, -1);
+  health.succeeded(at(3), "a", kOlder);
+  EXPECT_FALSE(ready(health, 3)) << "our own guess beside it does not make it shorter";
+  health.succeeded(at(5'000), "a", kOlder);
+  EXPECT_TRUE(ready(health, 5'000));
+  health.set_aside(at(4), "a", kOne);
+  health.succeeded(at(5), "a", kOlder);
+  EXPECT_FALSE(ready(health, 5));
 }
 
 // --- set aside
 
 TEST(Health, SetAsideUntilAHumanHasActed) {
   Health health;
-  health.set_aside(at(0), "a");
+  health.set_aside(at(0), "a", kOne);
   EXPECT_EQ(health.engine_ready_at(at(0), "a"), at(limits::set_aside_ms));
-  EXPECT_EQ(health.failed(at(1), "a", 5), at(limits::set_aside_ms)) << "a failure ends it not";
+  EXPECT_EQ(health.failed(at(1), "a", kOne, 5), at(limits::set_aside_ms))
+      << "a failure ends it not";
   ASSERT_TRUE(ready(health, limits::set_aside_ms));
-  health.began(at(limits::set_aside_ms), "a");
+  health.began(at(limits::set_aside_ms), "a", kOne);
   EXPECT_FALSE(ready(health, limits::set_aside_ms)) << "it is probed like any other";
-  health.set_aside(at(limits::set_aside_ms + 1), "a");
+  health.set_aside(at(limits::set_aside_ms + 1), "a", kOne);
   EXPECT_EQ(health.engine_ready_at(at(0), "a"), at(2 * limits::set_aside_ms + 1));
 }
 
@@ -239,16 +320,17 @@ TEST(Health, TheStalestIsForgottenAtTheLimit) {
   // The one that is ready first is the stalest: here the last but one.
   const std::size_t stalest = limits::health_entries_max - 2;
   for (std::size_t number = 0; number < limits::health_entries_max; ++number)
-    health.failed(at(0), name(number), number == stalest ? 1 : 1'000 + static_cast<Millis>(number));
+    health.failed(at(0), name(number), kOne,
+                  number == stalest ? 1 : 1'000 + static_cast<Millis>(number));
   EXPECT_EQ(health.engines(), limits::health_entries_max);
-  health.failed(at(0), name(0), 2'000);
+  health.failed(at(0), name(0), kOne, 2'000);
   EXPECT_FALSE(ready(health, 0, name(stalest))) << "one that is known takes no room";
-  health.failed(at(0), "acme:another", -1);
+  health.failed(at(0), "acme:another", kOne, -1);
   EXPECT_EQ(health.engines(), limits::health_entries_max);
   EXPECT_TRUE(ready(health, 0, name(stalest)));
   EXPECT_FALSE(ready(health, 0, name(1)));
   EXPECT_FALSE(ready(health, 0, "acme:another"));
-  health.set_aside(at(0), "acme:third");
+  health.set_aside(at(0), "acme:third", kOne);
   EXPECT_EQ(health.engines(), limits::health_entries_max);
   EXPECT_TRUE(ready(health, 0, name(1))) << "the next one that is stalest";
 }
