@@ -254,6 +254,7 @@ const Dialect anthropic{
     .encode_request = anthropic_upstream::encode_request,
     .decode_frame = decode_frame,
     .decode_body = decode_body,
+    .takes_audio = false,
 };
 
 }  // namespace spillway::adapters

@@ -509,7 +509,7 @@ bool RequestReader::read_file(Reader& in, Content& part, std::string_view data_k
                               const std::string& path) {
   if (in.peek() != Type::object) return refuse_type(in, path, "an object");
   part.kind = data_key == "data" ? Content::Kind::audio : Content::Kind::file;
-  request_.has_files = true;
+  (data_key == "data" ? request_.has_audio : request_.has_files) = true;
   in.enter_object();
   while (in.next_member()) {
     if (in.key() == data_key) {
@@ -522,6 +522,7 @@ bool RequestReader::read_file(Reader& in, Content& part, std::string_view data_k
       part.id = in.string().value_or(JsonText());
     }
   }
+  if (part.url.empty() && !part.id.empty()) request_.has_file_ids = true;
   if (part.kind == Content::Kind::audio) {
     const std::string_view format = part.media_type.escaped();
     part.media_type = JsonText::trusted(request_.keep("audio/" + std::string(format)));

@@ -17,7 +17,7 @@ export const AUTHS = ['bearer', 'x-api-key', 'x-goog-api-key', 'api-key', 'none'
 export const COST_BANDS = ['free', 'low', 'mid', 'high'];
 export const LATENCIES = ['fast', 'standard', 'reasoning'];
 export const CAPABILITIES = [
-  'vision', 'tools', 'json_mode', 'json_schema', 'reasoning', 'prefill',
+  'vision', 'tools', 'json_mode', 'json_schema', 'reasoning', 'prefill', 'files', 'audio',
 ];
 export const QUIRKS = [
   'max_completion_tokens', 'no_sampling', 'no_stop', 'no_stream_options', 'usage_always',

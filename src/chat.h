@@ -136,7 +136,9 @@ struct ChatRequest {
 
   bool has_images = false;
   bool has_image_urls = false;  // not inline: whoever answers must fetch them
-  bool has_files = false;       // files or audio
+  bool has_files = false;
+  bool has_file_ids = false;  // uploaded to a provider before, which alone can read them
+  bool has_audio = false;
   // A conservative estimate, in tokens, of everything that goes in.
   std::int64_t input_tokens_estimate = 0;
 

@@ -39,8 +39,10 @@ inline constexpr Set json_mode = 1U << 2;
 inline constexpr Set json_schema = 1U << 3;
 inline constexpr Set reasoning = 1U << 4;
 inline constexpr Set prefill = 1U << 5;
+inline constexpr Set files = 1U << 6;  // documents: PDF at least
+inline constexpr Set audio = 1U << 7;
 // What a model of a known provider is taken to have when the registry does not know it.
-inline constexpr Set assumed = vision | tools | json_mode | json_schema | reasoning;
+inline constexpr Set assumed = vision | tools | json_mode | json_schema | reasoning | files | audio;
 
 struct Name {
   std::string_view name;
@@ -48,7 +50,8 @@ struct Name {
 };
 inline constexpr std::array kNames{Name{"vision", vision},       Name{"tools", tools},
                                    Name{"json_mode", json_mode}, Name{"json_schema", json_schema},
-                                   Name{"reasoning", reasoning}, Name{"prefill", prefill}};
+                                   Name{"reasoning", reasoning}, Name{"prefill", prefill},
+                                   Name{"files", files},         Name{"audio", audio}};
 }  // namespace capability
 
 // Money per token, in 10^-12 USD: a price of 0.59 USD per million tokens is 590,000. Unknown is

@@ -73,6 +73,7 @@ struct Dialect {
   void (*decode_frame)(const Frame&, Events&) = nullptr;
   // A whole body that was not streamed → the events it would have streamed, ending in Done.
   void (*decode_body)(std::string_view body, Events&) = nullptr;
+  bool takes_audio = true;  // its requests have a place for sound
 
   // --- to serve a client
   // Reads `request.body`; true, or `problem` says what is wrong.

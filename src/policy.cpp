@@ -125,11 +125,16 @@ Unfit unfit(const ChatRequest& request, const Engine& engine, const Provider& pr
     return (engine.capabilities & needed) == 0;
   };
   using Format = ResponseFormat::Kind;
+  const bool same_dialect = provider.dialect == request.dialect;
   if (!provider.ready()) return Unfit::no_key;
-  if (request.verbatim && provider.dialect != request.dialect) return Unfit::dialect;
+  if (request.verbatim && !same_dialect) return Unfit::dialect;
   if (request.has_images && lacks(capability::vision)) return Unfit::vision;
   const quirk::Set quirks = provider.quirks | engine.quirks;
   if (request.has_image_urls && (quirks & quirk::images_inline_only) != 0) return Unfit::image_url;
+  if (request.has_files && lacks(capability::files)) return Unfit::files;
+  if (request.has_file_ids && !same_dialect) return Unfit::file_id;
+  if (request.has_audio && (lacks(capability::audio) || !provider.dialect->takes_audio))
+    return Unfit::audio;
   if (!request.tools.empty() && lacks(capability::tools)) return Unfit::tools;
   if (request.response_format.kind == Format::json_schema && lacks(capability::json_schema))
     return Unfit::json_schema;
@@ -150,12 +155,15 @@ struct Explanation {
 };
 
 // In the order of Unfit. What depends on the request or the engine is added by explain().
-constexpr std::array<Explanation, 9> kExplanations{{
+constexpr std::array<Explanation, 12> kExplanations{{
     {"", "", ""},
     {"no_key", "", "needs "},
     {"dialect", "", "cannot take "},
     {"vision", "messages", "takes no images"},
     {"image_url", "messages", "takes no image URLs, only data: URLs"},
+    {"files", "messages", "takes no files"},
+    {"file_id", "messages", "takes no file_id, only file_data"},
+    {"audio", "messages", "takes no audio"},
     {"tools", "tools", "takes no tools"},
     {"json_schema", "response_format", "takes no JSON schema"},
     {"json_mode", "response_format", "has no JSON mode"},

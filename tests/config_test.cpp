@@ -388,7 +388,8 @@ TEST(ConfigRefuse, EachWrongField) {
        "expected one of fast, standard, reasoning, got 5"},
       {R"({"engines":{"openai:x":{"capabilities":["tools","sight"]}}})",
        "engines.openai:x.capabilities[1]",
-       "expected one of vision, tools, json_mode, json_schema, reasoning, prefill, got \"sight\""},
+       "expected one of vision, tools, json_mode, json_schema, reasoning, prefill, files, audio, "
+       "got \"sight\""},
       {R"({"engines":{"openai:x":{"capabilities":[null]}}})", "engines.openai:x.capabilities[0]",
        "expected a string, got null"},
       {R"({"engines":{"openai:x":{"window":1}}})", "engines.openai:x.window",

@@ -533,7 +533,8 @@ TEST(GatewayModels, AnAssumedEngineSaysNothingThatIsNotKnown) {
                   {"pricing_usd_per_million_tokens", json::object()},
                   {"cost", "mid"},
                   {"latency", "standard"},
-                  {"capabilities", {"vision", "tools", "json_mode", "json_schema", "reasoning"}},
+                  {"capabilities",
+                   {"vision", "tools", "json_mode", "json_schema", "reasoning", "files", "audio"}},
                   {"simulated", true}}));
 }
 

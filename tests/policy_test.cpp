@@ -365,6 +365,36 @@ TEST(PolicyUnfit, EveryReason) {
          at.engine.capabilities = capability::vision;
          at.engine.quirks = quirk::images_inline_only;
        }},
+      {"files", "files", [](Fitting& at) { at.request.has_files = true; }},
+      {"files, taken", "",
+       [](Fitting& at) {
+         at.request.has_files = true;
+         at.engine.capabilities = capability::files;
+       }},
+      {"a file uploaded before, another dialect", "file_id",
+       [](Fitting& at) {
+         at.request.has_files = at.request.has_file_ids = true;
+         at.engine.capabilities = capability::files;
+         at.provider.dialect = &adapters::anthropic;
+       }},
+      {"a file uploaded before", "",
+       [](Fitting& at) {
+         at.request.has_files = at.request.has_file_ids = true;
+         at.engine.capabilities = capability::files;
+       }},
+      {"audio", "audio", [](Fitting& at) { at.request.has_audio = true; }},
+      {"audio, taken", "",
+       [](Fitting& at) {
+         at.request.has_audio = true;
+         at.engine.capabilities = capability::audio;
+         at.provider.dialect = &adapters::gemini;
+       }},
+      {"audio, taken by the engine, but not by its dialect", "audio",
+       [](Fitting& at) {
+         at.request.has_audio = true;
+         at.engine.capabilities = capability::audio;
+         at.provider.dialect = &adapters::anthropic;
+       }},
       {"tools", "tools", [](Fitting& at) { at.request.tools.emplace_back(); }},
       {"tools, taken", "",
        [](Fitting& at) {
@@ -440,6 +470,13 @@ TEST(PolicyUnfit, EveryReasonIsToldWithItsField) {
          at.engine.quirks = quirk::images_inline_only;
        },
        "messages", "takes no image URLs, only data: URLs"},
+      {[](Fitting& at) { at.request.has_files = true; }, "messages", "takes no files"},
+      {[](Fitting& at) {
+         at.request.has_file_ids = true;
+         at.provider.dialect = &adapters::gemini;
+       },
+       "messages", "takes no file_id, only file_data"},
+      {[](Fitting& at) { at.request.has_audio = true; }, "messages", "takes no audio"},
       {[](Fitting& at) { at.request.tools.emplace_back(); }, "tools", "takes no tools"},
       {[](Fitting& at) { at.request.response_format.kind = Format::json_schema; },
        "response_format", "takes no JSON schema"},
