@@ -554,6 +554,7 @@ const Dialect openai_chat{
     .encode_error = openai_chat_client::encode_error,
     .encode_stream_error = openai_chat_client::encode_stream_error,
     .terminator = "data: [DONE]\n\n",
+    .needed_member = R"("choices":[])",
 };
 
 }  // namespace spillway::adapters

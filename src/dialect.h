@@ -89,6 +89,9 @@ struct Dialect {
   void (*encode_stream_error)(const ClientError&, std::string& out) = nullptr;
   // What ends a stream ("data: [DONE]\n\n").
   std::string_view terminator = {};
+  // What clients read of every event that is no error, `"name":value`: an event that is completed
+  // for its provider gets it.
+  std::string_view needed_member = {};
 };
 
 }  // namespace spillway

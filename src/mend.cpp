@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "json.h"
 #include "limits.h"
 
 namespace spillway {
@@ -186,6 +187,34 @@ bool mend_object(std::string_view cut, std::string& out, bool& needs_comma) {
   follower.close(cut, out);
   needs_comma = follower.has_member();
   return true;
+}
+
+void complete_object(std::string_view cut, std::string_view needed, std::string& out) {
+  std::string object(cut);
+  bool needs_comma = false;
+  if (!mend_object(cut, object, needs_comma)) return;
+  object += '}';
+  std::string more;
+  bool has_needed = needed.empty();
+  json::Reader in(object);
+  if (in.enter_object())
+    while (in.next_member()) {
+      std::string name;
+      json::Writer(name).string(in.key());
+      const std::string_view value = in.raw();
+      const bool is_whole = value.data() + value.size() <= object.data() + cut.size();
+      if (needed.substr(0, needed.find(':')) == name) {
+        has_needed = is_whole;
+      } else if (!is_whole && !value.empty() && (value.front() == '{' || value.front() == '[')) {
+        more = ',' + name + ":null";
+      }
+    }
+  object.pop_back();
+  if (!has_needed) {
+    if (needs_comma) more += ',';
+    more += needed;
+  }
+  out += object.substr(cut.size()) + more + '}';
 }
 
 }  // namespace spillway

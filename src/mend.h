@@ -13,4 +13,10 @@ namespace spillway {
 // `cut` does not begin an object, is deeper than limits::json_depth_max or has already ended.
 bool mend_object(std::string_view cut, std::string& out, bool& needs_comma);
 
+// Appends what makes `cut` a whole object that a client can read to its end: the last brace as
+// well, and, of two members of one name clients read the last, `needed` (`"name":value`) if it is
+// not there whole, and null for half a container, so that nothing is read of it. Nothing when
+// mend_object() gives false.
+void complete_object(std::string_view cut, std::string_view needed, std::string& out);
+
 }  // namespace spillway

@@ -138,17 +138,23 @@ constexpr std::array<Told, kFailureKinds> kTold{{
 struct Begun {
   Begun(std::string_view cut, const Dialect& dialect) {
     constexpr std::string_view field = "data: ";
-    const std::size_t line_at = cut.rfind('\n') + 1;  // 0 when there is no line end
+    constexpr std::string_view line_ends = "\r\n";
+    const std::size_t size = cut.find_last_not_of(line_ends) + 1;  // 0 when there is nothing else
+    const bool has_ended = size < cut.size();                      // the line, not the event
+    cut = cut.substr(0, size);
+    const std::size_t line_at = cut.find_last_of(line_ends) + 1;  // 0 when there is no line end
     const std::string_view line = cut.substr(line_at);
     const bool is_first = cut.substr(0, line_at).find(field.substr(0, 5)) == std::string_view::npos;
     if (!is_first || line.empty()) return;
-    is_field = starts_with(field, line);
-    if (is_field) rest_of_field = field.substr(line.size());
     is_data = starts_with(line, field.substr(0, 5));
     if (is_data) data = trimmed(line.substr(5));
     const std::string_view end = dialect.terminator.substr(
         std::min(dialect.terminator.find(field) + field.size(), dialect.terminator.size()));
-    is_terminator = is_data && !data.empty() && starts_with(end, data);
+    is_terminator =
+        is_data && (has_ended ? data == trimmed(end) : !data.empty() && starts_with(end, data));
+    is_data = is_data && !has_ended;
+    is_field = starts_with(field, line) && !has_ended;
+    if (is_field) rest_of_field = field.substr(line.size());
     if (is_field || is_terminator) rest_of_terminator = end.substr(data.size());
   }
 
@@ -199,12 +205,7 @@ void Surface::print_end(std::string_view cut, std::string& out) const {
     out += begun.rest_of_terminator;
     return;
   }
-  std::string closing;
-  bool needs_comma = false;
-  if (begun.is_data && mend_object(begun.data, closing, needs_comma)) {
-    out += closing;
-    out += '}';
-  }
+  if (begun.is_data) complete_object(begun.data, dialect_.needed_member, out);
   if (!cut.empty()) out += "\n\n";
   out += dialect_.terminator;
 }

@@ -89,6 +89,9 @@ std::string fault_of_stream(std::string_view body, bool client_left) {
     const Json event = parse(valid_utf8(data));
     if (!event.is_object()) return "an event is no JSON object: " + data;
     over = event.contains("error") && !event["error"].is_null();
+    // What the official clients' users read of every chunk.
+    const bool has_choices = event.contains("choices") && event["choices"].is_array();
+    if (!over && !has_choices) return "an event has no choices: " + data;
   }
   if (client_left) return {};
   if (!stream.whole) return "the last event is not complete";

@@ -303,8 +303,11 @@ TEST(SurfaceStream, TheEndAfterAnyPartOfAnEvent) {
   const char* const events[] = {
       "data: [DONE]",
       "data:[DONE]\r",
+      "data: [DONE]\n",
+      "event: x\rdata: [DONE]\r\n",
       R"(data: {"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3}})",
       "event: message\ndata: {\"a\":[\"é\"]}\n",
+      "event: message\rdata: {\"a\":[\"é\"]}\r",
       ": only a comment",
   };
   const std::string before = "data: {\"first\":1}\n\n";
@@ -319,6 +322,44 @@ TEST(SurfaceStream, TheEndAfterAnyPartOfAnEvent) {
       frames.pop_back();
       for (const OwnedFrame& frame : frames) ASSERT_TRUE(json::accept(frame.data)) << out;
     }
+}
+
+// Clients look for choices in every chunk, and count what usage says: an event that is completed
+// has the one, and the other whole or not at all.
+TEST(SurfaceStream, ACompletedEventIsReadable) {
+  const char* const events[] = {
+      R"({"id":"1","choices":[],"usage":{"prompt_tokens":1234,"total_tokens":1237}})",
+      R"({"id":"1","usage":{"prompt_tokens":1234,"total_tokens":1237},"model":"m"})",
+      R"({"choices":[{"index":0,"delta":{"content":"a]"},"finish_reason":"stop"}],"usage":null})",
+      R"({"usage":{"prompt_tokens":1234,"total_tokens":1237,"details":{"a":[1]}},"choices":[ ] })",
+  };
+  for (const std::string_view event : events) {
+    const json whole = json::parse(event);
+    for (std::size_t size = 1; size < event.size(); ++size) {
+      const std::string cut = "data: " + std::string(event.substr(0, size));
+      std::string out = cut;
+      surface().print_end(cut, out);
+      const OwnedFrames frames = frames_of(FrameKind::sse, {out});
+      ASSERT_EQ(frames.size(), 2U) << out;
+      const json chunk = json::parse(frames[0].data);
+      const json choices = chunk.value("choices", json());
+      ASSERT_TRUE(choices == json::array() || choices == whole.at("choices")) << out;
+      const json usage = chunk.value("usage", json());
+      ASSERT_TRUE(usage.is_null() || usage == whole.at("usage")) << out;
+    }
+  }
+}
+
+TEST(SurfaceStream, ALoneCarriageReturnEndsALine) {
+  for (const char* cut : {"event: x\rdata: {\"a\":[1,\"b", ": ping\r\rdata: {\"a\":[1,\"b",
+                          "id: 1\r\rdata: {\"a\":[1,\"b"}) {
+    std::string out = cut;
+    surface().print_stream_error(error_of(FailureKind::network, "the \"end\"\n"), cut, out);
+    const OwnedFrames frames = frames_of(FrameKind::sse, {out});
+    ASSERT_EQ(frames.size(), 1U) << out;
+    EXPECT_EQ(json::parse(frames[0].data).at("a"), (json{1, "b"})) << out;
+    ASSERT_NO_FATAL_FAILURE(expect_error_at_the_end(out));
+  }
 }
 
 // --- what an answer is called
