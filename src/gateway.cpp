@@ -61,7 +61,7 @@ std::string hex_id(std::uint64_t seed) {
 
 constexpr std::string_view kExposed =
     "x-request-id, x-spillway-engine, x-spillway-attempts, x-spillway-dropped, server-timing, "
-    "retry-after";
+    "retry-after, x-should-retry";
 constexpr std::string_view kChatPath = "/v1/chat/completions";
 constexpr std::string_view kModelsPath = "/v1/models";
 constexpr std::string_view kHealthPath = "/health";
@@ -165,7 +165,7 @@ Gateway::Gateway(std::unique_ptr<const Config> config, Actions& actions)
 void Gateway::answer(const Call& call, int status, std::string_view body,
                      std::string_view more_headers) {
   std::string head = call.headers;
-  append_member(head, "content-type", "application/json");
+  if (!body.empty()) append_member(head, "content-type", "application/json");
   append_member(head, "cache-control", "no-store");
   if (!more_headers.empty()) {
     head += ',';

@@ -212,7 +212,7 @@ TEST(GatewayCors, EveryAnswerSaysWhoMayReadIt) {
   Client client;
   EXPECT_EQ(client.call("GET", "/health").head.at("access-control-expose-headers"),
             "x-request-id, x-spillway-engine, x-spillway-attempts, x-spillway-dropped, "
-            "server-timing, retry-after");
+            "server-timing, retry-after, x-should-retry");
 }
 
 TEST(GatewayCors, Preflight) {
@@ -226,6 +226,7 @@ TEST(GatewayCors, Preflight) {
     EXPECT_EQ(reply.head.at("access-control-allow-methods"), "GET, POST, OPTIONS");
     EXPECT_EQ(reply.head.at("access-control-allow-headers"), "authorization, content-type");
     EXPECT_EQ(reply.head.at("access-control-max-age"), "86400");
+    EXPECT_FALSE(reply.head.contains("content-type")) << "there is no content";
   }
   json head = Client::head("OPTIONS", "/v1/chat/completions");
   head["headers"]["access-control-request-headers"] = "authorization,x-stainless-lang";
