@@ -33,7 +33,7 @@ std::string text_of(json::Reader& in) { return json::unescaped(in.string().value
 // "https://host:port/path?query" → "/path"
 std::string path_of(std::string_view url) {
   const std::size_t scheme = url.find("://");
-  if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
+  if (scheme < url.find('/')) url.remove_prefix(scheme + 3);
   url = url.substr(0, url.find_first_of("?#"));
   const std::size_t slash = url.find('/');
   return slash == std::string_view::npos ? "/" : std::string(url.substr(slash));
@@ -172,7 +172,7 @@ void Gateway::answer(const Call& call, int status, std::string_view body,
     head += more_headers;
   }
   actions_.respond(call.id, status, "{" + head + "}");
-  if (!body.empty()) actions_.write(call.id, body);
+  if (!body.empty() && call.method != "HEAD") actions_.write(call.id, body);
   actions_.end(call.id);
 }
 
@@ -227,9 +227,9 @@ ChatId Gateway::open(Instant now, std::uint64_t seed, HttpRequest request) {
     refuse(call, mistake(404, "not_found",
                          "There is nothing at " + call.path +
                              ". Known: POST /v1/chat/completions, GET /v1/models, GET /health"));
-  } else if (call.method != (is_get ? "GET" : "POST")) {
+  } else if (is_get ? call.method != "GET" && call.method != "HEAD" : call.method != "POST") {
     std::string allow;
-    append_member(allow, "allow", is_get ? "GET, OPTIONS" : "POST, OPTIONS");
+    append_member(allow, "allow", is_get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
     refuse(call,
            mistake(405, "method_not_allowed",
                    "Expected " + std::string(is_get ? "GET" : "POST") + " " + call.path),

@@ -2,6 +2,7 @@
 // the router.
 //
 //   POST /v1/chat/completions   GET /v1/models   GET /v1/models/{id}   GET /health
+//   (HEAD as GET; OPTIONS anywhere)
 #pragma once
 
 #include <memory>

@@ -120,10 +120,10 @@ TEST(Gateway, PathsAndMethods) {
       {"GET", "https://a.test/v1/models/", 404, "model_not_found", ""},
       {"GET", "https://a.test/v1/chat/completions", 405, "method_not_allowed", "POST, OPTIONS"},
       {"PUT", "https://a.test/v1/chat/completions", 405, "method_not_allowed", "POST, OPTIONS"},
-      {"POST", "https://a.test/v1/models", 405, "method_not_allowed", "GET, OPTIONS"},
-      {"DELETE", "https://a.test/v1/models/mine", 405, "method_not_allowed", "GET, OPTIONS"},
-      {"HEAD", "https://a.test/health", 405, "method_not_allowed", "GET, OPTIONS"},
-      {"", "https://a.test/health", 405, "method_not_allowed", "GET, OPTIONS"},
+      {"GET", "/v1/models?x=http://a.test/nowhere", 200, "", ""},
+      {"POST", "https://a.test/v1/models", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
+      {"DELETE", "https://a.test/v1/models/mine", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
+      {"", "https://a.test/health", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
   };
   Client client;
   for (const Row& row : rows) {
@@ -135,6 +135,22 @@ TEST(Gateway, PathsAndMethods) {
     EXPECT_EQ(reply.head.value("allow", ""), row.allow) << row.method << ' ' << row.url;
     EXPECT_EQ(reply.head.at("content-type"), "application/json");
     EXPECT_EQ(reply.head.at("cache-control"), "no-store");
+  }
+  EXPECT_TRUE(client.host().fetches.empty());
+}
+
+// RFC 9110 section 9.3.2: the head that a GET would get, and no body.
+TEST(Gateway, Head) {
+  Client client;
+  for (const auto& [path, status] : {std::pair{"/health", 200},
+                                     {"/v1/models", 200},
+                                     {"/v1/models/nothing", 404},
+                                     {"/nowhere", 404},
+                                     {"/v1/chat/completions", 405}}) {
+    const Reply head = client.call("HEAD", path);
+    EXPECT_EQ(head.status, status) << path;
+    EXPECT_EQ(head.body, "") << path;
+    EXPECT_EQ(head.head.at("content-type"), "application/json") << path;
   }
   EXPECT_TRUE(client.host().fetches.empty());
 }
