@@ -483,6 +483,13 @@ const Route* Config::find_route(std::string_view name) const {
   return found == routes.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> Config::engines_of(std::string_view model) const {
+  std::vector<std::string> ids;
+  for (const Engine& engine : engines)
+    if (engine.model() == model) ids.push_back(engine.id);
+  return ids;
+}
+
 std::optional<Engine> Config::assume_engine(std::string_view id) const {
   if (const Engine* known = find_engine(id)) return *known;
   const std::size_t colon = id.find(':');

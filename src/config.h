@@ -143,6 +143,8 @@ class Config {
   [[nodiscard]] const Provider* find_provider(std::string_view name) const;
   [[nodiscard]] const Engine* find_engine(std::string_view id) const;
   [[nodiscard]] const Route* find_route(std::string_view name) const;
+  // The engines that serve a model of this bare name, as a client of one provider writes it.
+  [[nodiscard]] std::vector<std::string> engines_of(std::string_view model) const;
   // An engine that the registry does not know at a provider that it does, with assumed metadata.
   [[nodiscard]] std::optional<Engine> assume_engine(std::string_view id) const;
   [[nodiscard]] const Provider& provider_of(const Engine& engine) const {

@@ -103,13 +103,22 @@ void write_engine(const Config& config, const Engine& engine, json::Writer& out)
   out.end_object();
 }
 
-void write_route(const Route& route, json::Writer& out) {
+// A name that stands for several engines.
+void write_chain(std::string_view name, const std::vector<std::string>& chain, json::Writer& out) {
   out.begin_object();
-  out.key("id").string(route.name).key("object").string("model").key("created").integer(0);
+  out.key("id").string(name).key("object").string("model").key("created").integer(0);
   out.key("owned_by").string("spillway").key("chain").begin_array();
-  for (const std::string& engine : route.policy.chain) out.string(engine);
+  for (const std::string& engine : chain) out.string(engine);
   out.end_array();
   out.end_object();
+}
+
+// Whether the configuration names it: other names are clients' own, and no one else's business.
+bool is_named(const Config& config, const std::string& engine) {
+  bool named = config.find_engine(engine) != nullptr;
+  for (const Route& route : config.routes)
+    for (const std::string& id : route.policy.chain) named = named || id == engine;
+  return named;
 }
 
 ClientError mistake(int status, std::string_view code, std::string message,
@@ -284,7 +293,7 @@ void Gateway::answer_models(const Call& call) {
   std::string body;
   json::Writer out(body);
   out.begin_object().key("object").string("list").key("data").begin_array();
-  for (const Route& route : config_->routes) write_route(route, out);
+  for (const Route& route : config_->routes) write_chain(route.name, route.policy.chain, out);
   for (const Engine& engine : config_->engines)
     if (config_->provider_of(engine).ready()) write_engine(*config_, engine, out);
   out.end_array().end_object();
@@ -309,9 +318,11 @@ void Gateway::answer_model(const Call& call, std::string_view id) {
     }
   }
   if (const Route* route = config_->find_route(plain)) {
-    write_route(*route, out);
+    write_chain(plain, route->policy.chain, out);
   } else if (const auto engine = config_->assume_engine(plain)) {
     write_engine(*config_, *engine, out);
+  } else if (const auto chain = config_->engines_of(plain); !chain.empty()) {
+    write_chain(plain, chain, out);
   } else {
     return refuse(call,
                   mistake(404, "model_not_found", "Unknown model \"" + plain + "\"", "model"));
@@ -344,11 +355,10 @@ void Gateway::answer_health(Instant now, const Call& call) {
       out.end_object();
     }
     out.end_object().key("cooling").begin_object();
-    for (const Engine& engine : config_->engines) {
-      const Instant ready_at = router_.health().engine_ready_at(now, engine.id);
-      if (ready_at > now)
-        out.key(engine.id).begin_object().key("ms").integer(ready_at - now).end_object();
-    }
+    router_.health().each_cooling(now, [&](const std::string& engine, Instant ready_at) {
+      if (is_named(*config_, engine))
+        out.key(engine).begin_object().key("ms").integer(ready_at - now).end_object();
+    });
     out.end_object();
   }
   out.end_object();

@@ -7,6 +7,7 @@
 // tell does not end a probe, nor a wait that the provider asked for.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -45,6 +46,13 @@ class Health {
   void set_key_aside(Instant now, std::size_t provider, std::size_t key);
 
   [[nodiscard]] std::size_t engines() const { return engines_.size(); }
+  // Calls take(engine, when it may be called again) for each that may not now.
+  template <class Take>
+  void each_cooling(Instant now, Take take) const {
+    for (const auto& [engine, standing] : engines_)
+      if (const Instant at = std::max(standing.until, standing.probe_until); at > now)
+        take(engine, at);
+  }
 
  private:
   struct Standing {

@@ -518,8 +518,11 @@ TEST(GatewayModels, ByName) {
       {"acme:%zz", "acme:%zz"},
       {"acme:100%25", "acme:100%"},
       {"acme:%E9%8D%B5", "acme:鍵"},
+      {"org/m:1", "org/m:1"},  // a bare model
+      {"org%2Fm:1", "org/m:1"},
       {"acme", nullptr},
       {"acme:", nullptr},
+      {"org/m", nullptr},
       {"nobody:x", nullptr},
       {"Mine", nullptr},
       {"%00", nullptr},
@@ -538,6 +541,16 @@ TEST(GatewayModels, ByName) {
   }
   EXPECT_EQ(client.call("GET", "/v1/models/acme%3Aorg%2Fm%3A1").object(), kEngine);
   EXPECT_EQ(client.call("GET", "/v1/models/mine").object(), kRoute);
+}
+
+TEST(GatewayModels, ABareModelIsAChainOfTheEnginesThatServeIt) {
+  Client client({R"({"engines":{"toy:org/m:1":{}}})"});
+  EXPECT_EQ(client.call("GET", "/v1/models/org/m:1").object(),
+            (json{{"id", "org/m:1"},
+                  {"object", "model"},
+                  {"created", 0},
+                  {"owned_by", "spillway"},
+                  {"chain", {"acme:org/m:1", "toy:org/m:1"}}}));
 }
 
 TEST(GatewayModels, AnAssumedEngineSaysNothingThatIsNotKnown) {
@@ -612,6 +625,21 @@ TEST(GatewayHealth, WhoIsCooling) {
   };
   EXPECT_EQ(cooling(kNow + 1'000), (json{{"acme:org/m:1", {{"ms", limits::cooldown_ms - 1'000}}}}));
   EXPECT_EQ(cooling(kNow + limits::cooldown_ms), json::object());
+}
+
+// Those of routes are the configuration's, whether the registry lists them or not. Names that
+// clients made up are their own.
+TEST(GatewayHealth, WhoIsCoolingOfWhatIsNotListed) {
+  Client client;
+  for (const char* model : {"acme:other", "acme:a-client's-own"}) {
+    client.open(
+        Client::head("POST", "/v1/chat/completions"),
+        json{{"model", model}, {"messages", {{{"role", "user"}, {"content", "x"}}}}}.dump());
+    client.gateway().step(kNow, input::Error{client.host().fetches.back().exchange, "reset"});
+  }
+  EXPECT_EQ(client.gateway().router().health().engines(), 2U);
+  EXPECT_EQ(client.call("GET", "/health").object().at("cooling"),
+            (json{{"acme:other", {{"ms", limits::cooldown_ms}}}}));
 }
 
 // --- the log
