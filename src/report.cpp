@@ -88,6 +88,7 @@ std::string log_line(const Report& report, const Engine* engine, std::string_vie
   write_count("gen_ai.usage.input_tokens", report.usage.input, out);
   write_count("gen_ai.usage.output_tokens", report.usage.output, out);
   write_count("gen_ai.usage.cache_read.input_tokens", report.usage.cache_read, out);
+  write_count("gen_ai.usage.cache_creation.input_tokens", report.usage.cache_write, out);
   write_count("gen_ai.usage.reasoning.output_tokens", report.usage.reasoning, out);
   const std::int64_t cost = engine == nullptr ? -1 : cost_picodollars(*engine, report.usage);
   if (cost >= 0) {

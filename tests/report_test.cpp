@@ -116,7 +116,8 @@ TEST(ReportLine, OfAnAnswer) {
     "skipped": {"openai:b": "no_key", "mistral:c": "vision"},
     "time_to_first_content_ms": 200, "total_ms": 357,
     "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 10,
-    "gen_ai.usage.cache_read.input_tokens": 400, "gen_ai.usage.reasoning.output_tokens": 7,
+    "gen_ai.usage.cache_read.input_tokens": 400,
+    "gen_ai.usage.cache_creation.input_tokens": 200, "gen_ai.usage.reasoning.output_tokens": 7,
     "cost_usd": 0.00071, "gen_ai.response.finish_reason": "stop"})"));
 }
 
