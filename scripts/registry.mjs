@@ -97,10 +97,14 @@ const count = (path, value, report) => {
   }
 };
 
+/** What fits into a row as a whole number of 32 bits. */
+const kPriceMax = 2000;
+
 /** @type {Check} */
 const price = (path, value, report) => {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-    report(path, `expected a price in USD per million tokens (0 or more), got ${shown(value)}`);
+  if (typeof value !== 'number' || !(value >= 0 && value <= kPriceMax)) {
+    report(path,
+      `expected a price in USD per million tokens (0 to ${kPriceMax}), got ${shown(value)}`);
   }
 };
 
@@ -303,10 +307,10 @@ function literal(value) {
   }).join('')}"`;
 }
 
-/** @param {number | undefined} value -1 stands for "not known" */
-function decimal(value) {
-  const digits = String(value ?? -1);
-  return /[.e]/.test(digits) ? digits : `${digits}.0`;
+/** A price as a whole number of 10^-12 USD per token. @param {number | undefined} usdPerMillion
+ * undefined: not known, -1 */
+function picodollars(usdPerMillion) {
+  return usdPerMillion === undefined ? -1 : Math.round(usdPerMillion * 1e6);
 }
 
 /** A set of flags, folded to lines of at most 100 columns. @param {string} scope
@@ -351,7 +355,7 @@ export function generate(registry) {
     `${literal(providerOf(id))}, ${literal(id.slice(id.indexOf(':') + 1))}`,
     [row.context_window, row.max_output, ...[
       row.price_in, row.price_out, row.price_cache_read, row.price_cache_write,
-    ].map(decimal)].join(', '),
+    ].map(picodollars)].join(', '),
     `${enumerator('CostBand', row.cost)}, ${enumerator('Latency', row.latency)}`,
     flags('capability', row.capabilities),
     flags('quirk', row.quirks),

@@ -44,10 +44,7 @@ inline constexpr Set audio = 1U << 7;
 // What a model of a known provider is taken to have when the registry does not know it.
 inline constexpr Set assumed = vision | tools | json_mode | json_schema | reasoning | files | audio;
 
-struct Name {
-  std::string_view name;
-  Set bit;
-};
+using quirk::Name;
 inline constexpr std::array kNames{Name{"vision", vision},       Name{"tools", tools},
                                    Name{"json_mode", json_mode}, Name{"json_schema", json_schema},
                                    Name{"reasoning", reasoning}, Name{"prefill", prefill},

@@ -2,6 +2,7 @@
 // problem: the first one stays, with the path of the field and what was expected there.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -41,22 +42,16 @@ class Field {
 
   // Calls read(name, field) for each member; false when it is no object or a read was refused.
   template <class Read>
-  bool members(Read read) const {
-    json::Reader in(value_);
-    if (!in.enter_object()) return expected("an object");
-    while (in.next_member()) {
-      const std::string name(in.key());
-      if (!read(name, at(name, in.raw()))) return false;
-    }
-    return true;
+  bool members(const Read& read) const {
+    return each_member(&read, [](const void* it, const std::string& name, const Field& field) {
+      return (*static_cast<const Read*>(it))(name, field);
+    });
   }
   template <class Read>
-  bool elements(std::string_view what, Read read) const {
-    json::Reader in(value_);
-    if (!in.enter_array()) return expected(what);
-    for (std::size_t index = 0; in.next_element(); ++index)
-      if (!read(Field(in.raw(), path_ + "[" + std::to_string(index) + "]", problem_))) return false;
-    return true;
+  bool elements(std::string_view what, const Read& read) const {
+    return each_element(what, &read, [](const void* it, const std::string&, const Field& field) {
+      return (*static_cast<const Read*>(it))(field);
+    });
   }
 
   bool text(std::string& out) const {
@@ -102,22 +97,9 @@ class Field {
     return refuse_choice(choices);
   }
   // A list of names, each a bit.
-  template <class Rows>
-  bool bits(std::uint32_t& out, const Rows& rows) const {
-    out = 0;
-    return elements("an array of names", [&out, &rows](const Field& name) {
-      std::string text;
-      if (!name.text(text)) return false;
-      std::string choices;
-      for (const auto& row : rows) {
-        if (row.name == text) {
-          out |= row.bit;
-          return true;
-        }
-        add_choice(choices, row.name);
-      }
-      return name.refuse_choice(choices);
-    });
+  template <std::size_t N>
+  bool bits(quirk::Set& out, const std::array<quirk::Name, N>& rows) const {
+    return bits(out, rows.data(), N);
   }
   [[nodiscard]] bool unknown(std::string_view choices) const {
     return refuse("unknown field; expected one of " + std::string(choices));
@@ -133,6 +115,42 @@ class Field {
   }
 
  private:
+  // One loop for every reader: a template of it would be most of the module's configuration code.
+  using ReadField = bool (*)(const void* reader, const std::string& name, const Field& field);
+  bool each_member(const void* reader, ReadField read) const {
+    json::Reader in(value_);
+    if (!in.enter_object()) return expected("an object");
+    while (in.next_member()) {
+      const std::string name(in.key());
+      if (!read(reader, name, at(name, in.raw()))) return false;
+    }
+    return true;
+  }
+  bool each_element(std::string_view what, const void* reader, ReadField read) const {
+    json::Reader in(value_);
+    if (!in.enter_array()) return expected(what);
+    for (std::size_t index = 0; in.next_element(); ++index) {
+      const std::string place = path_ + "[" + std::to_string(index) + "]";
+      if (!read(reader, place, Field(in.raw(), place, problem_))) return false;
+    }
+    return true;
+  }
+  bool bits(quirk::Set& out, const quirk::Name* rows, std::size_t count) const {
+    out = 0;
+    return elements("an array of names", [&out, rows, count](const Field& name) {
+      std::string text;
+      if (!name.text(text)) return false;
+      std::string choices;
+      for (std::size_t row = 0; row < count; ++row) {
+        if (rows[row].name == text) {
+          out |= rows[row].bit;
+          return true;
+        }
+        add_choice(choices, rows[row].name);
+      }
+      return name.refuse_choice(choices);
+    });
+  }
   bool out_of_range(std::int64_t min, std::int64_t max) const {
     return refuse("expected a whole number from " + std::to_string(min) + " to " +
                   std::to_string(max) + ", got " + std::string(value_));

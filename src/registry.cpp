@@ -22,8 +22,8 @@ struct ProviderRow {
 };
 struct EngineRow {
   std::string_view provider, model;
-  std::int64_t context_window, output_tokens_max;
-  double price_in, price_out, price_cache_read, price_cache_write;
+  std::int32_t context_window, output_tokens_max;
+  std::int32_t price_in, price_out, price_cache_read, price_cache_write;  // as Price keeps them
   CostBand cost;
   Latency latency;
   capability::Set capabilities;
@@ -92,10 +92,10 @@ std::vector<Engine> engines(const std::vector<Provider>& providers) {
     engine.provider = static_cast<std::size_t>(provider - providers.begin());
     engine.context_window = row.context_window;
     engine.output_tokens_max = row.output_tokens_max;
-    engine.price_in = Price::usd_per_million(row.price_in);
-    engine.price_out = Price::usd_per_million(row.price_out);
-    engine.price_cache_read = Price::usd_per_million(row.price_cache_read);
-    engine.price_cache_write = Price::usd_per_million(row.price_cache_write);
+    engine.price_in = {row.price_in};
+    engine.price_out = {row.price_out};
+    engine.price_cache_read = {row.price_cache_read};
+    engine.price_cache_write = {row.price_cache_write};
     engine.cost = row.cost;
     engine.latency = row.latency;
     engine.capabilities = row.capabilities;

@@ -247,6 +247,8 @@ const mistakes = [
     'engines.acme:m-1.max_output', /expected at most the context_window of 1000, got 1001/],
   ['a price in words', (r) => { r.engines['acme:m-1'].price_in = '1'; },
     'engines.acme:m-1.price_in', /expected a price in USD per million tokens/],
+  ['a price that no row can hold', (r) => { r.engines['acme:m-1'].price_out = 2001; },
+    'engines.acme:m-1.price_out', /expected a price in USD per million tokens \(0 to 2000\)/],
   ['a price below nothing', (r) => { r.engines['acme:m-1'].price_cache_read = -1; },
     'engines.acme:m-1.price_cache_read', /expected a price/],
   ['an unknown cost band', (r) => { r.engines['acme:m-1'].cost = 'cheap'; },
@@ -350,8 +352,8 @@ const prelude = [
   '  std::string_view name, title; DialectId dialect; std::string_view base_url; Auth auth;',
   '  std::string_view keys, headers; std::uint32_t quirks; };',
   'struct EngineRow {',
-  '  std::string_view provider, model; std::int64_t context_window, max_output;',
-  '  double price_in, price_out, price_cache_read, price_cache_write; CostBand cost;',
+  '  std::string_view provider, model; std::int32_t context_window, max_output;',
+  '  std::int32_t price_in, price_out, price_cache_read, price_cache_write; CostBand cost;',
   '  Latency latency; std::uint32_t capabilities, quirks; };',
   'struct RouteRow { std::string_view name, chain; };',
 ].join('\n');
@@ -394,8 +396,9 @@ describe('the C++ rows', { skip: compilers.length ? false : 'no C++ compiler' },
         `kEngineRows[${index}].provider == "${providerOf(id)}"`,
         `kEngineRows[${index}].model == "${id.slice(id.indexOf(':') + 1)}"`,
         `kEngineRows[${index}].context_window == ${row.context_window}`,
-        `kEngineRows[${index}].price_out == ${row.price_out}`,
-        `kEngineRows[${index}].price_cache_read == ${row.price_cache_read ?? -1}`,
+        `kEngineRows[${index}].price_out == ${(row.price_out * 1e6).toFixed()}`,
+        `kEngineRows[${index}].price_cache_read == ${
+          row.price_cache_read === undefined ? -1 : (row.price_cache_read * 1e6).toFixed()}`,
         `kEngineRows[${index}].cost == CostBand::${row.cost}`,
         `kEngineRows[${index}].quirks == (${
           row.quirks.map((name) => `quirk::${name}`).join(' | ') || 0})`,
@@ -414,7 +417,7 @@ describe('the C++ rows', { skip: compilers.length ? false : 'no C++ compiler' },
     odd.providers.acme.name = 'Ümlaut "quoted" \\back ??/ 1';
     odd.providers.acme.keys = ['A_KEY', 'B_KEY'];
     odd.providers.acme.headers = { 'x-a': 'say "hi"', 'x-b': '2' };
-    odd.engines['acme:"odd\\model"'] = { ...odd.engines['acme:m-1'], price_cache_write: 1e-7 };
+    odd.engines['acme:"odd\\model"'] = { ...odd.engines['acme:m-1'], price_cache_write: 7e-6 };
     const input = join(scratch, 'odd.json');
     writeFileSync(input, JSON.stringify(odd));
     compiles('odd', generated(input), [
@@ -424,7 +427,7 @@ describe('the C++ rows', { skip: compilers.length ? false : 'no C++ compiler' },
       'kProviderRows[0].auth == Auth::bearer',
       'kProviderRows[1].auth == Auth::none && kProviderRows[1].keys.empty()',
       'kEngineRows[1].model == R"x("odd\\model")x"',
-      'kEngineRows[1].price_cache_write == 1e-7 && kEngineRows[1].price_cache_read == -1.0',
+      'kEngineRows[1].price_cache_write == 7 && kEngineRows[1].price_cache_read == -1',
     ]);
   });
 
