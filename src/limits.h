@@ -30,6 +30,17 @@ inline constexpr std::size_t answer_bytes_max = 16 * MiB;
 inline constexpr std::size_t error_body_bytes_max = 64 * KiB;
 // A provider's reason as it is told to the client, in bytes of UTF-8.
 inline constexpr std::size_t reason_bytes_max = 2000;
+// Where two engines' texts are joined: a repetition this short may be chance; one this long, or a
+// beginning this much alike, is none.
+inline constexpr std::size_t seam_sample_bytes = 8;
+inline constexpr std::size_t seam_beginning_bytes = 24;
+// Places in the old text that are followed at once: text that repeats itself has many.
+inline constexpr std::size_t seam_places_max = 64;
+// What a client has of an answer is kept so that another engine can go on with it. A longer one is
+// told as cut.
+inline constexpr std::size_t rescue_text_bytes_max = MiB;
+// How often one answer may break off and be gone on with.
+inline constexpr int rescues_max = 3;
 // Tool calls in one answer; providers refuse more than 128 tools.
 inline constexpr std::size_t tool_calls_max = 256;
 // Tokens that a provider may count in one answer: a hundred times the largest window. What is more
