@@ -18,7 +18,7 @@ void write_head(const Envelope& envelope, std::string_view object, Writer& out) 
   out.key("model").text(JsonText::trusted(envelope.model));
 }
 
-void write_usage(const Usage& usage, Writer& out) {
+void write_usage(const Usage& usage, std::string_view paid, Writer& out) {
   const std::int64_t input = std::max<std::int64_t>(usage.input, 0);
   const std::int64_t output = std::max<std::int64_t>(usage.output, 0);
   out.begin_object();
@@ -37,6 +37,7 @@ void write_usage(const Usage& usage, Writer& out) {
         .key("reasoning_tokens")
         .integer(usage.reasoning)
         .end_object();
+  if (!paid.empty()) out.key("spillway").raw(paid);
   out.end_object();
 }
 
@@ -111,7 +112,7 @@ struct PartWriter {
     json.begin_object();
     write_head(envelope, "chat.completion.chunk", json);
     json.key("choices").begin_array().end_array().key("usage");
-    write_usage(closing.usage, json);
+    write_usage(closing.usage, envelope.paid, json);
     json.end_object();
     out += "\n\n";
   }
@@ -181,7 +182,7 @@ void encode_answer(const Answer& answer, const Envelope& envelope, std::string& 
   json.end_object().end_array();
   if (counted(answer.usage)) {
     json.key("usage");
-    write_usage(answer.usage, json);
+    write_usage(answer.usage, {}, json);
   }
   json.end_object();
 }

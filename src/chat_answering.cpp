@@ -14,16 +14,19 @@ void Chat::flush() {
 // The first content is here: from now on this engine is the one that answers.
 void Chat::commit(Instant now) {
   state_ = ChatState::committed;
-  report_.first_content_ms = now - opened_;
-  report_.mode = name_of(attempt_->mode);
   record(now, "ok");
   shared_.health.succeeded(now, engine().id, attempt_->exchange);
-  shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt_->dropped));
+  if (!answering_) {
+    answering_ = true;
+    report_.first_content_ms = now - opened_;
+    report_.mode = name_of(attempt_->mode);
+    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt_->dropped));
+  }
   if (!attempt_->held.empty()) shared_.actions.write(id_, attempt_->held);
   std::string().swap(attempt_->held);
   if (attempt_->mode == Mode::splice && attempt_->open)
     shared_.actions.splice(id_, attempt_->exchange);
-  request_.reset();
+  if (!may_be_rescued()) request_.reset();
 }
 
 // The answer is all there: prints its end. An answer with nothing in it is a failure, while that
@@ -34,7 +37,12 @@ void Chat::conclude(Instant now) {
   // First, for it may say what was held back as the beginning of a tag.
   shared_.parts.clear();
   attempt.transcript.close(shared_.parts);
-  if (!attempt.transcript.has_content() && reason != FinishReason::length) {
+  // Asked to go on, an engine may have nothing to add.
+  const bool may_be_empty = reason == FinishReason::length ||
+                            (rescue_ && rescue_->prefilled && attempt.transcript.finished() &&
+                             reason == FinishReason::stop);
+  const bool is_empty = rescue_ ? !rescue_->said : !attempt.transcript.has_content();
+  if (is_empty && !may_be_empty) {
     if (reason == FinishReason::content_filter)
       return fail(now,
                   failed(FailureKind::content_filter, "the provider's policy stopped the answer"));
@@ -42,6 +50,7 @@ void Chat::conclude(Instant now) {
   }
   shared_.out.clear();
   print_parts(now);
+  if (is_contradicted()) return fail(now, failed(FailureKind::empty, kDoesNotJoin));
   if (surface_.streams()) {
     if (state_ == ChatState::listening) commit(now);
     const bool has_terminator = attempt.mode == Mode::splice && attempt.done;
@@ -90,10 +99,7 @@ void Chat::complete(Instant now) {
     if (attempt.mode == Mode::whole) {
       shared_.out += attempt.body;
     } else {
-      std::string model = attempt.model;
-      if (model.empty()) json::append_escaped(model, engine().model());
-      surface_.identify(now, attempt.id.empty() ? "chatcmpl-" + report_.request_id : attempt.id,
-                        std::move(model));
+      identify(now);
       surface_.print(attempt.transcript.answer(), shared_.out);
     }
     shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt.dropped));
@@ -105,14 +111,13 @@ void Chat::complete(Instant now) {
 
 // A stream that the client is reading has failed: the client is told in its own dialect, never that
 // it is finished.
-void Chat::cut(Instant now, const Failure& failure) {
-  ClientError error =
-      client_error(failure, engine().id + " failed in the middle of its answer: " + failure.reason);
+void Chat::cut(Instant now, const Remembered& broke) {
+  ClientError error = client_error(
+      broke.failure, broke.engine + " failed in the middle of its answer: " + broke.failure.reason);
   shared_.config.redact(error.message);
   shared_.config.redact(error.param);
   report_.error_code = error.code;
   report_.reason = error.message;
-  report_.attempts.back().outcome = name_of(failure.kind);
   Attempt& attempt = *attempt_;
   keep_tail();
   shared_.out.clear();
@@ -136,6 +141,7 @@ void Chat::answer_error(Instant now, const ClientError& error, Millis retry_afte
 
 // No engine is left: the most useful of their reasons is the answer.
 void Chat::give_up(Instant now) {
+  if (rescue_) return cut(now, rescue_->broke);
   if (!failure_) {
     answer_error(
         now,

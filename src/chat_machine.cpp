@@ -60,7 +60,11 @@ void Chat::start(Instant now) {
           now, {400, "invalid_request_error", "invalid_policy", problem.message, problem.path}, -1);
   }
   for (Engine& engine : engines) chain_.push_back({std::move(engine)});
-  if (skip_unfit(now)) try_next(now);
+  if (!skip_unfit(now)) return;
+  messages_ = request_->messages.size();
+  keeps_text_ = policy_.rescue && surface_.streams() && !request_->verbatim && chain_.size() > 1 &&
+                request_->messages.back().role != Role::assistant;
+  try_next(now);
 }
 
 void Chat::skip(Candidate& candidate, std::string_view word, std::string_view text) {
@@ -155,6 +159,9 @@ bool Chat::begin(Instant now, std::size_t index) {
   target.stream = request_->stream || !request_->verbatim;
   target.ask_usage = request_->include_usage || (target.quirks & quirk::usage_always) == 0;
   target.reasons = (engine.capabilities & capability::reasoning) != 0;
+  text_.resize(rescue_ ? rescue_->text_size : 0);
+  joinable_ = true;
+  if (rescue_) ask_to_go_on(candidate);
 
   auto attempt = std::make_unique<Attempt>(provider, target, random());
   std::string body;
@@ -165,7 +172,8 @@ bool Chat::begin(Instant now, std::size_t index) {
     return false;
   }
   if (!surface_.streams()) attempt->transcript.gather();
-  attempt->mode = choose_mode(surface_.dialect(), provider, target, *request_);
+  attempt->mode =
+      rescue_ ? Mode::translate : choose_mode(surface_.dialect(), provider, target, *request_);
   first_content_ms_ = first_content_ms(policy_, engine, *request_);
   attempt->candidate = index;
   attempt->started = now;
@@ -254,7 +262,12 @@ void Chat::fail(Instant now, const Failure& failure) {
     return wind_up(now);
   hang_up();
   settle_health(now, failure);
-  if (state_ == ChatState::committed) return cut(now, failure);
+  if (state_ == ChatState::committed) {
+    pay();
+    report_.attempts.back().outcome = name_of(failure.kind);
+    if (!rescue(now, failure)) cut(now, {failure, engine().id});
+    return;
+  }
   record(now, name_of(failure.kind));
 
   const std::size_t index = attempt_->candidate;
@@ -262,13 +275,21 @@ void Chat::fail(Instant now, const Failure& failure) {
   if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
     failure_ = Remembered{failure, engine().id};
   const Situation standing = situation(now);
-  const bool spent = static_cast<int>(report_.attempts.size()) >= policy_.attempts_max;
+  const std::size_t before = rescue_ ? rescue_->attempts : 0;
+  const bool spent = static_cast<int>(report_.attempts.size() - before) >= policy_.attempts_max;
   if (spent || standing.left_ms <= 0) return give_up(now);
 
   const Verdict verdict = judge(failure, policy_, standing);
   switch (verdict.then) {
     case Then::stop:
-      return give_up(now);
+      if (!rescue_) return give_up(now);
+      // What was refused is our request to go on: another engine may take it, or this one a
+      // plainer.
+      if (rescue_->prefilled && failure.kind == FailureKind::bad_request) {
+        chain_[index].refuses_prefill = true;
+        return again(now, index);
+      }
+      break;
     case Then::next_key:
       return again(now, index);
     case Then::same_engine:
@@ -307,18 +328,20 @@ void Chat::leave(Instant now, Outcome outcome) {
   report_.outcome = outcome;
   report_.total_ms = now - opened_;
   const Engine* answered = nullptr;
-  if (attempt_ && report_.first_content_ms >= 0) {
+  if (state_ == ChatState::committed || state_ == ChatState::closing) {
+    pay();
     answered = &engine();
-    report_.answered_model = attempt_->model;
-    report_.usage = attempt_->transcript.usage();
     if (attempt_->transcript.finished())
       report_.finish_reason = name_of(attempt_->transcript.reason());
+  } else if (rescue_) {  // no engine could go on
+    for (const Candidate& candidate : chain_)
+      if (candidate.engine.id == rescue_->broke.engine) answered = &candidate.engine;
   }
   const LogLevel level =
       outcome == Outcome::failed || outcome == Outcome::cut ? LogLevel::warn : LogLevel::info;
-  shared_.actions.log(level,
-                      log_line(report_, answered,
-                               answered ? std::string_view(provider().name) : std::string_view()));
+  const std::string_view provider_name =
+      answered ? std::string_view(shared_.config.provider_of(*answered).name) : std::string_view();
+  shared_.actions.log(level, log_line(report_, answered, provider_name));
   state_ = ChatState::gone;
 }
 

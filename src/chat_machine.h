@@ -10,6 +10,7 @@
 #include "policy.h"
 #include "report.h"
 #include "router.h"
+#include "seam.h"
 
 namespace spillway {
 
@@ -36,12 +37,22 @@ class Chat {
   struct Candidate {
     Engine engine;
     int attempts = 0;
-    bool out = false;             // not to be tried (again) for this chat
+    bool out = false;  // not to be tried (again) for this chat
+    bool refuses_prefill = false;
     Instant back_at = Instant();  // as its provider said when it failed
   };
   struct Remembered {
     Failure failure;
     std::string engine;
+  };
+  // An answer that broke off while the client was reading it, and how it goes on.
+  struct Rescue {
+    Remembered broke;           // told when no engine can go on
+    std::size_t text_size = 0;  // so much of the client's text came before
+    std::size_t attempts = 0;   // so many attempts too
+    bool prefilled = false;     // as this attempt was asked
+    bool said = false;          // it has said something
+    std::optional<Seam> seam;
   };
 
   // choosing
@@ -57,6 +68,7 @@ class Chat {
   bool take_frame(Instant now, const Frame& frame);
   bool take_event(Instant now, const Event& event);
   void print_parts(Instant now);
+  void identify(Instant now);
   void drain_frames(Instant now);
   void after_frames(Instant now);
   void read_refusal(Instant now);
@@ -68,11 +80,27 @@ class Chat {
   void wind_up(Instant now);
   void keep_tail();
   void complete(Instant now);
-  void cut(Instant now, const Failure& failure);
+  void cut(Instant now, const Remembered& broke);
   void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);
   void give_up(Instant now);
   [[nodiscard]] Millis retry_after_ms(Instant now) const;
   void flush();
+
+  // going on with an answer that broke off
+  [[nodiscard]] bool may_be_rescued() const;
+  bool rescue(Instant now, const Failure& failure);
+  void ask_to_go_on(const Candidate& candidate);
+  void remember(const Part& part);
+  void print_joined();
+  [[nodiscard]] bool is_joined() const {
+    return !rescue_ || rescue_->seam->state() == Seam::State::joined;
+  }
+  [[nodiscard]] bool is_contradicted() const {
+    return rescue_ && rescue_->seam->state() == Seam::State::contradicted;
+  }
+  static constexpr const char* kDoesNotJoin = "it does not go on where the answer stopped";
+  void pay();
+  [[nodiscard]] std::string paid() const;
 
   // ending an attempt
   void fail(Instant now, const Failure& failure);
@@ -94,13 +122,19 @@ class Chat {
   RouterShared& shared_;
   ChatId id_;
   ChatState state_ = ChatState::trying;
-  std::unique_ptr<ChatRequest> request_;  // until the answer is committed
+  std::unique_ptr<ChatRequest> request_;  // until no engine is asked any more
   Surface surface_;
   Policy policy_;
   std::vector<Candidate> chain_;
   std::unique_ptr<Attempt> attempt_;
   std::optional<Remembered> failure_;  // the most useful so far
-  std::string refusals_;               // which engines cannot take the request, and why
+  bool answering_ = false;             // the response has begun
+  bool keeps_text_ = false;            // to go on from there, should it break off
+  bool joinable_ = true;               // nothing but text and reasoning so far
+  std::string text_;                   // escaped: what the client has of the answer's text
+  std::size_t messages_ = 0;           // of the client's own
+  std::optional<Rescue> rescue_;
+  std::string refusals_;  // which engines cannot take the request, and why
   Report report_;
   Instant opened_;
   Instant wait_until_;

@@ -119,16 +119,22 @@ bool Chat::take_event(Instant now, const Event& event) {
   return true;
 }
 
+void Chat::identify(Instant now) {
+  Attempt& attempt = *attempt_;
+  attempt.printed = true;
+  std::string model = attempt.model;
+  if (model.empty()) json::append_escaped(model, engine().model());
+  surface_.identify(now, attempt.id.empty() ? "chatcmpl-" + report_.request_id : attempt.id,
+                    std::move(model));
+}
+
 void Chat::print_parts(Instant now) {
+  if (rescue_) return print_joined();
+  if (keeps_text_)
+    for (const Part& part : shared_.parts) remember(part);
   if (attempt_->mode != Mode::translate || !surface_.streams() || shared_.parts.empty()) return;
   Attempt& attempt = *attempt_;
-  if (!attempt.printed) {
-    attempt.printed = true;
-    std::string model = attempt.model;
-    if (model.empty()) json::append_escaped(model, engine().model());
-    surface_.identify(now, attempt.id.empty() ? "chatcmpl-" + report_.request_id : attempt.id,
-                      std::move(model));
-  }
+  if (!attempt.printed) identify(now);
   std::string& out = state_ == ChatState::listening ? attempt.held : shared_.out;
   for (const Part& part : shared_.parts) surface_.print(part, out);
 }
@@ -143,8 +149,9 @@ void Chat::after_frames(Instant now) {
     // first content, and has a bound of its own.
     const std::size_t begun =
         attempt.mode == Mode::splice ? attempt.framing.unfinished().size() : 0;
+    if (is_contradicted()) return fail(now, failed(FailureKind::empty, kDoesNotJoin));
     if (surface_.streams() && attempt.transcript.has_content()) {
-      commit(now);
+      if (is_joined()) commit(now);
     } else if (attempt.held.size() - begun > limits::held_bytes_max) {
       return fail(now, failed(FailureKind::protocol, "too much came before the first content"));
     }

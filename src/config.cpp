@@ -80,11 +80,12 @@ bool read_policy_member(const std::string& name, const Field& field, Policy& pol
   if (name == "timeouts") return read_timeouts(field, policy.timeouts);
   if (name == "on_auth_error") return field.word(policy.on_auth_error, kOnFailureWords);
   if (name == "on_content_filter") return field.word(policy.on_content_filter, kOnFailureWords);
+  if (name == "rescue") return field.boolean(policy.rescue);
   if (name == "strict") return field.boolean(policy.strict);
   return field.unknown(
       "chain, attempts_max, attempts_per_engine, rate_limit_wait_ms, timeouts, on_auth_error, "
       "on_content_filter, "
-      "strict");
+      "rescue, strict");
 }
 
 bool is_name(std::string_view text) {

@@ -117,6 +117,7 @@ struct Policy {
   Timeouts timeouts;
   OnFailure on_auth_error = OnFailure::stop;
   OnFailure on_content_filter = OnFailure::stop;
+  bool rescue = true;   // an answer that breaks off is gone on with by the next engine
   bool strict = false;  // an engine that would drop a field of the request is skipped
 };
 

@@ -56,6 +56,8 @@ struct Envelope {
   std::string model;  // escaped
   std::int64_t created_s = 0;
   bool include_usage = false;
+  // JSON: what each engine counted, when several have made the answer. Empty: one has.
+  std::string paid;
   // What every event of a stream begins with: printed once, so that a token costs its copy.
   std::string chunk_head;
 };

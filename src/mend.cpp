@@ -189,10 +189,10 @@ bool mend_object(std::string_view cut, std::string& out, bool& needs_comma) {
   return true;
 }
 
-void complete_object(std::string_view cut, std::string_view needed, std::string& out) {
+bool complete_object(std::string_view cut, std::string_view needed, Half half, std::string& out) {
   std::string object(cut);
   bool needs_comma = false;
-  if (!mend_object(cut, object, needs_comma)) return;
+  if (!mend_object(cut, object, needs_comma)) return false;
   object += '}';
   std::string more;
   bool has_needed = needed.empty();
@@ -202,7 +202,8 @@ void complete_object(std::string_view cut, std::string_view needed, std::string&
       std::string name;
       json::Writer(name).string(in.key());
       const std::string_view value = in.raw();
-      const bool is_whole = value.data() + value.size() <= object.data() + cut.size();
+      const bool is_whole =
+          half == Half::kept || value.data() + value.size() <= object.data() + cut.size();
       if (needed.substr(0, needed.find(':')) == name) {
         has_needed = is_whole;
       } else if (!is_whole && !value.empty() && (value.front() == '{' || value.front() == '[')) {
@@ -215,6 +216,7 @@ void complete_object(std::string_view cut, std::string_view needed, std::string&
     more += needed;
   }
   out += object.substr(cut.size()) + more + '}';
+  return true;
 }
 
 }  // namespace spillway

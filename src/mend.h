@@ -2,6 +2,7 @@
 // becomes valid.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,13 @@ namespace spillway {
 // `cut` does not begin an object, is deeper than limits::json_depth_max or has already ended.
 bool mend_object(std::string_view cut, std::string& out, bool& needs_comma);
 
+// What becomes of a container that is there in half. Taken back: of two members of one name clients
+// read the last, so a null after it leaves nothing to be read.
+enum class Half : std::uint8_t { taken_back, kept };
+
 // Appends what makes `cut` a whole object that a client can read to its end: the last brace as
-// well, and, of two members of one name clients read the last, `needed` (`"name":value`) if it is
-// not there whole, and null for half a container, so that nothing is read of it. Nothing when
+// well, and `needed` (`"name":value`) if it is not there. False, and nothing appended, when
 // mend_object() gives false.
-void complete_object(std::string_view cut, std::string_view needed, std::string& out);
+bool complete_object(std::string_view cut, std::string_view needed, Half half, std::string& out);
 
 }  // namespace spillway

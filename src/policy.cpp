@@ -86,6 +86,11 @@ Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy,
 
 Blame blame(FailureKind kind) { return rule_of(kind).blame; }
 
+bool may_go_on(FailureKind kind) {
+  const Move move = rule_of(kind).move;
+  return move == Move::retry || move == Move::wait || move == Move::key || move == Move::engine;
+}
+
 int usefulness(FailureKind kind) { return rule_of(kind).usefulness; }
 
 Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation) {

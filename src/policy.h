@@ -79,6 +79,8 @@ struct Verdict {
 };
 
 Blame blame(FailureKind kind);
+// Whether another engine may go on with an answer that broke off for this.
+bool may_go_on(FailureKind kind);
 Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation);
 
 // Of several failures of one chat, the one with the highest rank is told to the client.

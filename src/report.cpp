@@ -22,21 +22,32 @@ std::string_view name_of(Outcome outcome) {
   return "";
 }
 
-void write_attempts(std::string_view key, const std::vector<AttemptRecord>& attempts,
+void write_count(std::string_view key, std::int64_t count, json::Writer& out) {
+  if (count >= 0) out.key(key).integer(count);
+}
+
+void write_cost(std::int64_t picodollars, json::Writer& out) {
+  if (picodollars < 0) return;
+  out.key("cost_usd").raw("");
+  json::append_decimal(out.out(), picodollars, 12);
+}
+
+void write_attempts(const std::vector<AttemptRecord>& attempts, bool with_usage,
                     json::Writer& out) {
-  out.key(key).begin_array();
+  out.key("attempts").begin_array();
   for (const AttemptRecord& attempt : attempts) {
     out.begin_object();
     out.key("engine").string(attempt.engine).key("outcome").string(attempt.outcome);
     out.key("ms").integer(attempt.duration_ms);
     if (attempt.status != 0) out.key("status").integer(attempt.status);
+    if (with_usage) {
+      write_count("input_tokens", attempt.usage.input, out);
+      write_count("output_tokens", attempt.usage.output, out);
+      write_cost(attempt.cost_picodollars, out);
+    }
     out.end_object();
   }
   out.end_array();
-}
-
-void write_count(std::string_view key, std::int64_t count, json::Writer& out) {
-  if (count >= 0) out.key(key).integer(count);
 }
 
 }  // namespace
@@ -77,7 +88,8 @@ std::string log_line(const Report& report, const Engine* engine, std::string_vie
   }
   out.key("stream").boolean(report.stream);
   if (!report.mode.empty()) out.key("mode").string(report.mode);
-  write_attempts("attempts", report.attempts, out);
+  write_attempts(report.attempts, report.rescues > 0, out);
+  if (report.rescues > 0) out.key("rescues").integer(report.rescues);
   if (!report.skipped.empty()) {
     out.key("skipped").begin_object();
     for (const AttemptRecord& skip : report.skipped) out.key(skip.engine).string(skip.outcome);
@@ -90,11 +102,7 @@ std::string log_line(const Report& report, const Engine* engine, std::string_vie
   write_count("gen_ai.usage.cache_read.input_tokens", report.usage.cache_read, out);
   write_count("gen_ai.usage.cache_creation.input_tokens", report.usage.cache_write, out);
   write_count("gen_ai.usage.reasoning.output_tokens", report.usage.reasoning, out);
-  const std::int64_t cost = engine == nullptr ? -1 : cost_picodollars(*engine, report.usage);
-  if (cost >= 0) {
-    out.key("cost_usd").raw("");
-    json::append_decimal(line, cost, 12);
-  }
+  write_cost(report.cost_picodollars, out);
   if (!report.finish_reason.empty())
     out.key("gen_ai.response.finish_reason").string(report.finish_reason);
   if (!report.error_code.empty()) out.key("error.type").string(report.error_code);

@@ -30,6 +30,8 @@ struct Report {
   Millis first_content_ms = -1;  // since the request came
   Millis total_ms = 0;
   Usage usage;
+  std::int64_t cost_picodollars = -1;
+  int rescues = 0;  // how often another engine went on with the answer
 };
 
 // USD × 10^-12; -1 when a price or a count is unknown.

@@ -5,7 +5,7 @@
 namespace spillway {
 
 Router::Router(const Config& config, Actions& actions)
-    : shared_{config, actions, Health(config.cooldown_ms), 1, {}, {}, {}, {}} {}
+    : shared_{config, actions, Health(config.cooldown_ms), 1, {}, {}, {}, {}, {}} {}
 
 Router::~Router() = default;
 

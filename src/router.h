@@ -61,6 +61,7 @@ struct RouterShared {
   Events events;
   Parts parts;
   std::string out;
+  std::string joined;
 };
 
 class Router {

@@ -152,6 +152,7 @@ struct Begun {
         std::min(dialect.terminator.find(field) + field.size(), dialect.terminator.size()));
     is_terminator =
         is_data && (has_ended ? data == trimmed(end) : !data.empty() && starts_with(end, data));
+    if (is_data && has_ended) ended = data;
     is_data = is_data && !has_ended;
     is_field = starts_with(field, line) && !has_ended;
     if (is_field) rest_of_field = field.substr(line.size());
@@ -164,6 +165,7 @@ struct Begun {
   std::string_view rest_of_terminator;
   bool is_data = false;
   std::string_view data;
+  std::string_view ended;  // the data of a line that is whole: only the event's end is missing
 };
 
 }  // namespace
@@ -205,9 +207,31 @@ void Surface::print_end(std::string_view cut, std::string& out) const {
     out += begun.rest_of_terminator;
     return;
   }
-  if (begun.is_data) complete_object(begun.data, dialect_.needed_member, out);
+  if (begun.is_data)
+    (void)complete_object(begun.data, dialect_.needed_member, Half::taken_back, out);
   if (!cut.empty()) out += "\n\n";
   out += dialect_.terminator;
+}
+
+bool Surface::print_break(std::string_view cut, std::string& out, std::string& event) const {
+  if (cut.empty()) return true;
+  const Begun begun(cut, dialect_);
+  if (begun.is_terminator) return false;  // the provider was through with its answer
+  const std::size_t size = out.size();
+  if (begun.is_field) {
+    out += begun.rest_of_field;
+    out += '{';
+    out += dialect_.needed_member;
+    out += '}';
+  } else if (begun.is_data) {
+    if (!complete_object(begun.data, dialect_.needed_member, Half::kept, out)) return false;
+    event = begun.data;
+    event.append(out, size, std::string::npos);
+  } else {
+    event = begun.ended;
+  }
+  out += "\n\n";
+  return true;
 }
 
 void Surface::print_stream_error(const ClientError& error, std::string_view cut,

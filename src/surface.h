@@ -17,6 +17,9 @@ struct AttemptRecord {
   std::string_view outcome;  // "ok" or the name of a FailureKind
   int status = 0;            // HTTP status of the provider, 0 when none came
   Millis duration_ms = 0;
+  bool answered = false;  // if only in part; then what it counted:
+  Usage usage = {};
+  std::int64_t cost_picodollars = -1;
 };
 
 // Headers that every response to one client carries, as JSON members: `"name":"value",…`.
@@ -43,6 +46,11 @@ class Surface {
   }
   // The end of a stream whose answer is whole. `cut` as for print_stream_error().
   void print_end(std::string_view cut, std::string& out) const;
+  // The end of what the client has of an event, so that others can follow. `event` gets the data of
+  // that event as the client reads it, empty when there is none. False when it cannot be ended.
+  bool print_break(std::string_view cut, std::string& out, std::string& event) const;
+  // What each engine of an answer counted, a JSON value: told with the usage.
+  void tell_paid(std::string paid) { envelope_.paid = std::move(paid); }
   // A frame of the client's own dialect, as it is.
   static void relay(const Frame& frame, std::string& out);
   // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the

@@ -694,7 +694,7 @@ TEST(PolicyResolve, RefusedPolicies) {
        "expected a whole number from 1 to 32, got 33"},
       {R"({"attempts":1})", "spillway.attempts",
        "unknown field; expected one of chain, attempts_max, attempts_per_engine, "
-       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, strict"},
+       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, rescue, strict"},
       {R"({"chain":[]})", "spillway.chain", "expected at least one engine"},
       {R"({"chain":["acme:small",7]})", "spillway.chain[1]", "expected a string, got a number"},
       {R"({"timeouts":{"idle_ms":0}})", "spillway.timeouts.idle_ms",

@@ -106,7 +106,9 @@ Report answered() {
 
 TEST(ReportLine, OfAnAnswer) {
   const Engine engine = engine_of({1, 2, 0.1, 1.25});
-  EXPECT_EQ(line_of(answered(), &engine, "acme"), json::parse(R"({
+  Report report = answered();
+  report.cost_picodollars = cost_picodollars(engine, report.usage);
+  EXPECT_EQ(line_of(report, &engine, "acme"), json::parse(R"({
     "event": "chat", "outcome": "completed", "request_id": "req-1",
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "standard",
     "engine": "acme:m", "gen_ai.provider.name": "acme", "gen_ai.response.model": "m-2026é",
@@ -119,6 +121,20 @@ TEST(ReportLine, OfAnAnswer) {
     "gen_ai.usage.cache_read.input_tokens": 400,
     "gen_ai.usage.cache_creation.input_tokens": 200, "gen_ai.usage.reasoning.output_tokens": 7,
     "cost_usd": 0.00071, "gen_ai.response.finish_reason": "stop"})"));
+}
+
+TEST(ReportLine, OfAnAnswerThatWasRescued) {
+  const Engine engine = engine_of({1, 2, -1, -1});
+  Report report = answered();
+  report.rescues = 1;
+  report.attempts[0].usage = {30, 4, -1, -1, -1};
+  report.attempts[0].cost_picodollars = 38'000'000;
+  const json event = line_of(report, &engine, "acme");
+  EXPECT_EQ(event.at("rescues"), 1);
+  EXPECT_EQ(event.at("attempts"), json::parse(R"([
+    {"engine": "groq:a", "outcome": "rate_limited", "ms": 12, "status": 429,
+     "input_tokens": 30, "output_tokens": 4, "cost_usd": 0.000038},
+    {"engine": "acme:m", "outcome": "ok", "ms": 345, "status": 200}])"));
 }
 
 TEST(ReportLine, OfAFailure) {
@@ -158,7 +174,7 @@ TEST(ReportLine, CostIsWrittenExactly) {
   const Engine engine = engine_of({1, 2, -1, -1});
   for (const auto& [usage, cost] : rows) {
     Report report;
-    report.usage = usage;
+    report.cost_picodollars = cost_picodollars(engine, usage);
     const std::string line = log_line(report, &engine, "acme");
     EXPECT_NE(line.find(std::string("\"cost_usd\":") + cost + "}"), std::string::npos) << line;
   }
