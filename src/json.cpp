@@ -1,93 +1,18 @@
 #include "json.h"
 
-#include <algorithm>
 #include <array>
-#include <cassert>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 
+#include "json_text.h"
 #include "limits.h"
-#include "scan.h"
 
 namespace spillway {
 
 namespace {
 
-// The first byte in [at, end) that is no plain inside of a string: quote, backslash, control,
-// non-ASCII.
-const char* skip_plain(const char* at, const char* end) {
-  return scan::find(
-      at, end,
-      [](scan::Block block) {
-        return block.equal_to('"') | block.equal_to('\\') | block.not_printable();
-      },
-      [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte == '"' || byte == '\\' || byte < 0x20 || byte >= 0x80;
-      });
-}
-
-// Length of the valid UTF-8 sequence at `at` (RFC 3629: no overlong forms, no surrogates), 0 if
-// there is none.
-std::size_t utf8_length(const char* at, const char* end) {
-  const auto byte = [at](int i) { return static_cast<unsigned char>(at[i]); };
-  const auto tail = [&byte](int i) { return (byte(i) & 0xC0) == 0x80; };
-  const auto left = end - at;
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return left >= 2 && tail(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (left < 3 || !tail(1) || !tail(2)) return 0;
-    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-    if (lead == 0xED && byte(1) > 0x9F) return 0;
-    return 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (left < 4 || !tail(1) || !tail(2) || !tail(3)) return 0;
-    if (lead == 0xF0 && byte(1) < 0x90) return 0;
-    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
-
-constexpr int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-// The four hex digits at `at`, which are known to be there.
-unsigned hex4(const char* at) {
-  unsigned value = 0;
-  for (int i = 0; i < 4; ++i) value = value * 16 + static_cast<unsigned>(hex_digit(at[i]));
-  return value;
-}
-
-void append_utf8(std::string& out, unsigned code) {
-  const auto put = [&out](unsigned byte) { out.push_back(static_cast<char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
-
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 // The value of a number's span, if it is short enough to look at and finite.
 std::optional<double> to_double(std::string_view span) {
@@ -99,11 +24,6 @@ std::optional<double> to_double(std::string_view span) {
 }
 
 }  // namespace
-
-JsonText JsonText::plain(std::string_view text) {
-  assert(skip_plain(text.data(), text.data() + text.size()) == text.data() + text.size());
-  return JsonText(text);
-}
 
 namespace json {
 
@@ -450,194 +370,10 @@ bool Reader::finish() {
   return ok();
 }
 
-void Writer::comma() {
-  if (comma_) out_.push_back(',');
-  comma_ = true;
-}
-
-Writer& Writer::open(char bracket) {
-  comma();
-  out_.push_back(bracket);
-  comma_ = false;
-  return *this;
-}
-
-Writer& Writer::close(char bracket) {
-  out_.push_back(bracket);
-  comma_ = true;
-  return *this;
-}
-
-Writer& Writer::key(std::string_view plain) {
-  comma();
-  out_.push_back('"');
-  append_escaped(out_, plain);
-  out_.append("\":");
-  comma_ = false;
-  return *this;
-}
-
-Writer& Writer::begin_text() {
-  comma();
-  out_.push_back('"');
-  return *this;
-}
-
-Writer& Writer::end_text() {
-  out_.push_back('"');
-  return *this;
-}
-
-Writer& Writer::text(JsonText text) {
-  begin_text();
-  out_.append(text.escaped());
-  return end_text();
-}
-
-Writer& Writer::string(std::string_view plain) {
-  begin_text();
-  append_escaped(out_, plain);
-  return end_text();
-}
-
-Writer& Writer::integer(std::int64_t value) {
-  comma();
-  append_decimal(out_, value, 0);
-  return *this;
-}
-
-Writer& Writer::raw(std::string_view value) {
-  comma();
-  out_.append(value);
-  return *this;
-}
-
-void append_escaped(std::string& out, std::string_view plain) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  const char* at = plain.data();
-  const char* const end = at + plain.size();
-  while (at < end) {
-    const char* stop = skip_plain(at, end);
-    out.append(at, stop);
-    at = stop;
-    if (at == end) break;
-    const auto byte = static_cast<unsigned char>(*at);
-    if (byte >= 0x80) {
-      const std::size_t length = utf8_length(at, end);
-      out.append(length == 0 ? kReplacement : std::string_view(at, length));
-      at += length == 0 ? 1 : length;
-      continue;
-    }
-    switch (byte) {
-      case '"':
-        out.append("\\\"");
-        break;
-      case '\\':
-        out.append("\\\\");
-        break;
-      case '\n':
-        out.append("\\n");
-        break;
-      case '\r':
-        out.append("\\r");
-        break;
-      case '\t':
-        out.append("\\t");
-        break;
-      default:
-        out.append("\\u00");
-        out.push_back(hex[byte >> 4]);
-        out.push_back(hex[byte & 15]);
-    }
-    ++at;
-  }
-}
-
-void append_unescaped(std::string& out, JsonText text) {
-  const std::string_view escaped = text.escaped();
-  std::size_t at = 0;
-  while (at < escaped.size()) {
-    const std::size_t stop = std::min(escaped.find('\\', at), escaped.size());
-    out.append(escaped.substr(at, stop - at));
-    at = stop;
-    if (at == escaped.size()) break;
-    const char kind = escaped[at + 1];
-    at += 2;
-    switch (kind) {
-      case 'b':
-        out.push_back('\b');
-        continue;
-      case 'f':
-        out.push_back('\f');
-        continue;
-      case 'n':
-        out.push_back('\n');
-        continue;
-      case 'r':
-        out.push_back('\r');
-        continue;
-      case 't':
-        out.push_back('\t');
-        continue;
-      case 'u':
-        break;
-      default:
-        out.push_back(kind);
-        continue;  // quote, backslash, slash stand for themselves
-    }
-    const unsigned unit = hex4(escaped.data() + at);
-    at += 4;
-    if (unit < 0xD800 || unit > 0xDFFF) {
-      append_utf8(out, unit);
-      continue;
-    }
-    const bool paired = unit < 0xDC00 && escaped.substr(at, 2) == "\\u";
-    const unsigned low = paired ? hex4(escaped.data() + at + 2) : 0;
-    if (low >= 0xDC00 && low <= 0xDFFF) {
-      append_utf8(out, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
-      at += 6;
-    } else {
-      out.append(kReplacement);
-    }
-  }
-}
-
-std::string unescaped(JsonText text) {
-  std::string out;
-  append_unescaped(out, text);
-  return out;
-}
-
-bool equals(JsonText text, std::string_view plain) {
-  if (text.escaped().find('\\') == std::string_view::npos) return text.escaped() == plain;
-  return unescaped(text) == plain;
-}
-
 bool valid(std::string_view text, Type type) {
   Reader in(text);
   if (type != Type::none && in.peek() != type) return false;
   return in.finish();
-}
-
-void append_decimal(std::string& out, std::int64_t units, int decimals) {
-  assert(decimals >= 0 && decimals <= 18);
-  std::array<char, 24> digits{};  // 19 digits, a point and a sign
-  char* const end = digits.data() + digits.size();
-  char* at = end;
-  auto rest = units < 0 ? 0 - static_cast<std::uint64_t>(units) : static_cast<std::uint64_t>(units);
-  while (decimals > 0 && rest % 10 == 0) {
-    rest /= 10;
-    --decimals;
-  }
-  int written = 0;
-  while (rest != 0 || written <= decimals) {
-    if (written == decimals && decimals != 0) *--at = '.';
-    *--at = static_cast<char>('0' + rest % 10);
-    rest /= 10;
-    ++written;
-  }
-  if (units < 0) *--at = '-';
-  out.append(at, end);
 }
 
 }  // namespace json
