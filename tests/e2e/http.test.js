@@ -188,8 +188,8 @@ describe('paths and methods', TIMEOUT, () => {
   for (const [method, path, status, allow] of /** @type {const} */ ([
     ['GET', '/v1/chat/completions', 405, 'POST, OPTIONS'],
     ['DELETE', '/v1/chat/completions', 405, 'POST, OPTIONS'],
-    ['POST', '/v1/models', 405, 'GET, OPTIONS'],
-    ['PUT', '/health', 405, 'GET, OPTIONS'],
+    ['POST', '/v1/models', 405, 'GET, HEAD, OPTIONS'],
+    ['PUT', '/health', 405, 'GET, HEAD, OPTIONS'],
     ['POST', '/v1/completions', 404],
     ['GET', '/', 404],
     ['GET', '/v1/models/nobody:model', 404],
