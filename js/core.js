@@ -39,6 +39,7 @@ const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
  *
  * @typedef {object} Sink  the client's end of the response body
  * @property {(bytes: Bytes) => void} write
+ * @property {() => Promise<unknown>} [ready]  the client takes more; without it, see `wanted`
  * @property {() => void} close
  * @property {(reason: unknown) => void} abort
  *

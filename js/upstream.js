@@ -89,10 +89,17 @@ async function send(core, { url, method, headers, body, abort: { signal } }) {
 
 /** @param {Chat} chat @param {Exchange} exchange */
 async function clientAsks(chat, exchange) {
-  if (!chat.pulled || chat.wanted || chat.finished || exchange.over) return;
-  chat.waiting = true;
-  await new Promise((resolve) => (exchange.resume = () => resolve(null)));
-  chat.waiting = false;
+  if (chat.finished || exchange.over) return;
+  const { sink } = chat;
+  if (sink?.ready) {  // behind a native pipe
+    chat.waiting = true;
+    await sink.ready();
+    chat.waiting = false;
+  } else if (chat.pulled && !chat.wanted) {
+    chat.waiting = true;
+    await new Promise((resolve) => (exchange.resume = () => resolve(null)));
+    chat.waiting = false;
+  }
 }
 
 /**
@@ -167,6 +174,7 @@ async function pipeNatively(held, main, writable) {
   writer = writable.getWriter();
   return writer.desiredSize === null ? null : {
     write: (/** @type {Bytes} */ bytes) => void writer.write(bytes).catch(ignore),
+    ready: () => writer.ready.catch(ignore),
     close: () => writer.close().catch(ignore),
     abort: (/** @type {unknown} */ reason) => void writer.abort(reason).catch(ignore),
   };

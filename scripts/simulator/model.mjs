@@ -260,6 +260,18 @@ export const numberedWords = (model, count) =>
   Array.from({ length: count }, (_, index) => `${index === 0 ? '' : ' '}${model}-${index}`);
 
 /**
+ * The numbered words that an engine is asked to go on with: the last answer in the conversation ends
+ * in one, whichever engine said it. Without them the engine begins with its own.
+ * @param {Prompt} prompt @param {string} model @param {number} count
+ */
+function wordsToSay({ turns }, model, count) {
+  const begun = turns.slice(-2).findLast(({ role }) => role === 'assistant')?.text ?? '';
+  const said = /(\S+)-(\d+)$/.exec(begun.trimEnd());
+  return said ? numberedWords(said[1], count).slice(Number(said[2]) + 1)
+    : numberedWords(model, count);
+}
+
+/**
  * @param {Prompt} prompt
  * @param {string} model
  * @param {{ tokens?: number, narrate?: number }} options
@@ -271,7 +283,7 @@ export function answerOf(prompt, model, options = {}) {
   let text = options.tokens === undefined ? tokensOf(
     calls.length > 0 ? (options.narrate ? `I will call ${calls[0].name} now…` : '')
       : prompt.response_format.type === 'text' ? sayText(prompt, model) : sayJson(prompt, model),
-  ) : numberedWords(model, options.tokens);
+  ) : wordsToSay(prompt, model, options.tokens);
   let stopSequence = null;
   if (prompt.stop.length > 0) {
     const stopped = stopAt(text.join(''), prompt.stop);

@@ -285,13 +285,12 @@ describe('when no engine is left', { concurrency: 8, ...TIMEOUT }, () => {
         assert.equal(error.code, code);
         const headers = /** @type {Headers} */ (error.headers);
         const attempts = attemptsOf(headers);
-        // Neither window is known to be larger than the other.
-        const asked = fault === 'context_too_long' ? 1 : 2;
-        assert.deepEqual(attempts.map(([engine]) => engine), chain.slice(0, asked));
+        // An engine whose window nobody knows may be larger.
+        assert.deepEqual(attempts.map(([engine]) => engine), chain);
         assert.equal(headers.get('retry-after'), status === 429 && code[0] === 'r' ? '7' : null);
         assert.equal(error.requestID, headers.get('x-request-id'));
         const { message } = error;
-        for (const id of chain.slice(0, asked)) assert.ok(message.includes(id), message);
+        for (const id of chain) assert.ok(message.includes(id), message);
       }
     });
   }
@@ -323,7 +322,7 @@ describe('after the first content', { concurrency: 8, ...TIMEOUT }, () => {
         const healthy = healthyOf(another(dialect));
         const answer = await stream(client, {
           model: faulty.id, stream_options: { include_usage },
-          spillway: { ...policy, chain: [faulty.id, healthy.id] },
+          spillway: { ...policy, chain: [faulty.id, healthy.id], rescue: false },
         });
         const delivered = numberedWords(faulty.name, 3).join('');
         // A reset throws away what is still on the wire.
@@ -344,6 +343,30 @@ describe('after the first content', { concurrency: 8, ...TIMEOUT }, () => {
         assert.equal(/** @type {any} */ (answer.error).code, code);
         assert.equal(event.outcome, 'cut');
         assert.equal(event.attempts.at(-1).outcome, kind);
+      });
+    }
+
+    for (const { mode, dialect, include_usage } of MODES) {
+      // What is piped has reached the client before the router reads its copy.
+      if (mode === 'splice' && (kind === 'protocol' || kind === 'overloaded')) continue;
+      test(`${fault}, ${dialect}, ${mode}: the next engine goes on`, async () => {
+        const faulty = faultyOf(dialect, fault + WORDS);
+        const healthy = engineOf(another(dialect), 'tokens=9');
+        const answer = await stream(client, {
+          model: faulty.id, stream_options: { include_usage },
+          spillway: { ...policy, chain: [faulty.id, healthy.id] },
+        });
+        assert.equal(answer.text, numberedWords(faulty.name, 9).join(''));
+        assert.equal(answer.finish, 'stop');
+        assert.equal(answer.error, undefined);
+        assert.equal(upstream.of(healthy.model).length, 1);
+        const id = answer.headers.get('x-request-id');
+        const event = await worker.events.find((each) => each.request_id === id);
+        assert.equal(event.outcome, 'completed');
+        assert.equal(event.rescues, 1);
+        assert.deepEqual(event.attempts.map((/** @type {any} */ each) => [
+          each.engine, each.outcome,
+        ]), [[faulty.id, kind], [healthy.id, 'ok']]);
       });
     }
 
