@@ -82,7 +82,7 @@ async function testNative() {
   closing.push('GoogleTest, native', ...results.flatMap(({ output }) =>
     output.split('\n').filter((line) => /^\[ +(PASSED|FAILED|SKIPPED) +\] \d+ test/.test(line))));
   if (wrong.length > 0) throw new Stop(wrong.join('\n'));
-  const ran = results.map(({ output }) => count(output, /\] (\d+) tests? from .*ran/))
+  const ran = results.map(({ output }) => count(output, /\[=+\] (\d+) tests? from .* ran\./))
     .reduce((sum, shard) => sum + shard);
   if (ran === 0) throw new Stop('GoogleTest found no tests, though there are tests/*_test.cpp');
   return `${ran} tests in ${kShards} processes`;
