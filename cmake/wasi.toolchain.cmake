@@ -6,4 +6,3 @@ set(CMAKE_CXX_COMPILER_TARGET wasm32-wasi)
 set(CMAKE_SYSROOT /usr)
 # A test executable would need an entry point and wasm-ld before our flags are known.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-set(CMAKE_CXX_FLAGS_INIT "-mbulk-memory -mnontrapping-fptoint -msimd128")

@@ -27,7 +27,7 @@ else()
     -Wl,--no-entry,--gc-sections
     # 64 KiB of stack at the bottom of memory: an overflow traps instead of writing over data.
     -Wl,-z,stack-size=65536 -Wl,--stack-first)
-  # Features: what clang was told to use (see the toolchain file), all present in Node 20.
+  # Features: what clang was told to use (see the preset), all present in Node 20.
   add_custom_command(OUTPUT spillway.wasm
     COMMAND ${WASM_OPT_EXECUTABLE} -O3 --enable-bulk-memory --enable-sign-ext
             --enable-mutable-globals --enable-nontrapping-float-to-int --enable-simd

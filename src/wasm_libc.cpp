@@ -37,6 +37,17 @@ std::uint16_t __wasi_fd_write(std::int32_t /*fd*/, const void* /*buffers*/,
   return kBadFileDescriptor;
 }
 
+#ifdef __wasm_bulk_memory__
+// One instruction each, where wasi-libc has a kilobyte of loops to load and to compile.
+void* memcpy(void* to, const void* from, std::size_t size) {
+  return __builtin_memcpy(to, from, size);
+}
+void* memmove(void* to, const void* from, std::size_t size) {
+  return __builtin_memmove(to, from, size);
+}
+void* memset(void* to, int byte, std::size_t size) { return __builtin_memset(to, byte, size); }
+#endif
+
 [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
 
 }  // extern "C"
