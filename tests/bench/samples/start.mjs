@@ -1,19 +1,24 @@
 /**
- * One sample of a start, in a process of its own: compiling the module, then createSpillway(),
- * which instantiates it and hands it the config and the keys. In milliseconds.
+ * One sample of a start, in a process of its own: compiling the module, then instantiating it and
+ * handing it the config and the keys, by the core alone or by the shim around it. In milliseconds.
  *
- *   node start.mjs MODULE
+ *   node start.mjs MODULE core|shim
  */
 
 import { readFileSync } from 'node:fs';
 import { createSpillway } from '../../../js/spillway.js';
-import { configuration } from './core_host.mjs';
+import { CoreHost, configuration } from './core_host.mjs';
 
-const bytes = readFileSync(process.argv[2]);
+const [path, way] = process.argv.slice(2);
+const bytes = readFileSync(path);
 const begin = performance.now();
 const module = new WebAssembly.Module(bytes);
 const compiled = performance.now();
-const { config, env } = configuration;
-createSpillway({ module, config, env, log: () => {} });
+if (way === 'core') {
+  new CoreHost(module).configure(configuration);
+} else {
+  const { config, env } = configuration;
+  createSpillway({ module, config, env, log: () => {} });
+}
 const started = performance.now();
 process.stdout.write(JSON.stringify({ compile: compiled - begin, start: started - compiled }));
