@@ -34,6 +34,9 @@ struct Attempt {
   Attempt(const Provider& provider, const Target& target, std::uint64_t seed)
       : target(target), framing(provider.dialect->framing), transcript(target.quirks, seed) {}
 
+  // The answer is all there; some providers give no finish reason, some no terminator.
+  [[nodiscard]] bool finished() const { return done || transcript.finished(); }
+
   ExchangeId exchange = ExchangeId::none;
   bool open = true;           // the exchange has not ended
   std::size_t candidate = 0;  // index into the chain
@@ -52,11 +55,12 @@ struct Attempt {
   bool printed = false;  // the answer has been identified to the surface
   std::string id;        // of the answer, as the provider named it; escaped
   std::string model;
-  std::string head;   // response headers, kept for classify() when the exchange is refused
-  std::string body;   // of a refusal, or of an answer that was not streamed
-  std::string held;   // for the client, once there is content
-  std::string tail;   // spliced: the part of an event that the client has got at the end
-  bool told = false;  // spliced: the provider's own error has reached the client
+  std::string head;      // response headers, kept for classify() when the exchange is refused
+  std::string body;      // of a refusal, or of an answer that was not streamed
+  std::string held;      // for the client, once there is content
+  std::string tail;      // spliced: the part of an event that the client has got at the end
+  bool told = false;     // spliced: the provider's own error has reached the client
+  bool overdue = false;  // spliced: a deadline has passed, and the copy was behind
 };
 
 // Writes the head of the upstream request: JSON {method, url, headers}. `key` may be null: no

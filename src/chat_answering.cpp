@@ -151,6 +151,7 @@ void Chat::give_up(Instant now) {
     return;
   }
   std::string message = failure_->engine + ": " + failure_->failure.reason;
+  shared_.config.redact(message);
   if (report_.attempts.size() > 1) {
     message += " (no engine answered:";
     for (const AttemptRecord& attempt : report_.attempts) {
@@ -160,7 +161,6 @@ void Chat::give_up(Instant now) {
     message += ')';
   }
   ClientError error = client_error(failure_->failure, std::move(message));
-  shared_.config.redact(error.message);
   shared_.config.redact(error.param);
   const FailureKind kind = failure_->failure.kind;
   const bool passes = kind == FailureKind::rate_limited || kind == FailureKind::overloaded;

@@ -247,8 +247,9 @@ Situation Chat::situation(Instant now) {
   const std::size_t keys = provider().keys.size();
   Situation situation;
   situation.attempts_on_engine = chain_[index].attempts;
-  situation.has_other_key =
-      keys > 1 && shared_.health.key_ready_at(now, engine().provider, keys) <= now;
+  // As many as there are: a key that asks for no wait is ready again at once.
+  situation.has_other_key = chain_[index].keys_failed < keys &&
+                            shared_.health.key_ready_at(now, engine().provider, keys) <= now;
   situation.waited_ms = waited_ms_;
   situation.left_ms = opened_ + policy_.timeouts.total_ms - now;
   if (const auto other = pick(now, index))
@@ -258,7 +259,7 @@ Situation Chat::situation(Instant now) {
 }
 
 void Chat::fail(Instant now, const Failure& failure) {
-  if (attempt_->target.stream && attempt_->transcript.finished() && spares_finished(failure.kind))
+  if (attempt_->target.stream && attempt_->finished() && spares_finished(failure.kind))
     return wind_up(now);
   hang_up();
   settle_health(now, failure);
@@ -274,6 +275,8 @@ void Chat::fail(Instant now, const Failure& failure) {
   if (failure.retry_after_ms >= 0) chain_[index].back_at = now + failure.retry_after_ms;
   if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
     failure_ = Remembered{failure, engine().id};
+  const Blame blamed = blame(failure.kind);
+  if (blamed == Blame::key || blamed == Blame::key_long) ++chain_[index].keys_failed;
   const Situation standing = situation(now);
   const std::size_t before = rescue_ ? rescue_->attempts : 0;
   const bool spent = static_cast<int>(report_.attempts.size() - before) >= policy_.attempts_max;
@@ -366,7 +369,7 @@ Instant Chat::deadline() const {
     case ChatState::listening:
     case ChatState::committed:
       if (!attempt_->target.stream) return total;
-      if (attempt_->transcript.finished())
+      if (attempt_->finished())
         return std::min(total, attempt_->finished_at + limits::finish_grace_ms);
       if (attempt_->transcript.has_content())
         return std::min(total, attempt_->content_at + timeouts.idle_ms);
@@ -391,7 +394,20 @@ void Chat::take(Instant now, const input::Wake& wake) {
   // While the client takes no bytes, none are read: the provider is not to blame for the silence.
   if (!wake.reading && state_ == ChatState::committed) attempt_->content_at = now;
   if (deadline() > now) return arm(now);
+  if (!wake.reading && may_be_behind()) {
+    attempt_->overdue = true;
+    armed_ = now + limits::splice_lag_ms;
+    return shared_.actions.wake(id_, armed_);
+  }
   expire(now);
+}
+
+// The client may have bytes of a spliced body that have not come here yet. What ends the stream
+// must fit to all of them, so the next slice decides, or a second look: then it is the client that
+// waits.
+bool Chat::may_be_behind() const {
+  return state_ == ChatState::committed && attempt_->mode == Mode::splice && attempt_->open &&
+         !attempt_->overdue;
 }
 
 void Chat::expire(Instant now) {
@@ -402,7 +418,7 @@ void Chat::expire(Instant now) {
     return complete(now);
   }
   const bool reading = state_ == ChatState::listening || state_ == ChatState::committed;
-  if (reading && attempt_->transcript.finished()) return wind_up(now);
+  if (reading && attempt_->finished()) return wind_up(now);
   if (total) {
     const Failure failure =
         failed(FailureKind::timeout, "no whole answer within " + seconds_text(timeouts.total_ms));

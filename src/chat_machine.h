@@ -37,7 +37,8 @@ class Chat {
   struct Candidate {
     Engine engine;
     int attempts = 0;
-    bool out = false;  // not to be tried (again) for this chat
+    std::size_t keys_failed = 0;  // attempts that failed by their key
+    bool out = false;             // not to be tried (again) for this chat
     bool refuses_prefill = false;
     Instant back_at = Instant();  // as its provider said when it failed
   };
@@ -113,6 +114,7 @@ class Chat {
   // deadlines
   [[nodiscard]] Instant deadline() const;
   void arm(Instant now);
+  [[nodiscard]] bool may_be_behind() const;
   void expire(Instant now);
 
   std::uint64_t random();

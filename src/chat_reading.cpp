@@ -55,8 +55,9 @@ void Chat::take(Instant now, const input::Chunk& chunk) {
 
 void Chat::drain_frames(Instant now) {
   shared_.out.clear();
+  // What comes behind the terminator is no part of the answer, whatever it says.
   while (const auto frame = attempt_->framing.next())
-    if (!take_frame(now, *frame)) return;
+    if (!attempt_->done && !take_frame(now, *frame)) return;
   if (attempt_->framing.overflowed())
     return fail(now, failed(FailureKind::protocol, "an event is too large"));
   if (attempt_->transcript.overflowed())
@@ -77,10 +78,9 @@ bool Chat::take_frame(Instant now, const Frame& frame) {
       told == 0 && std::any_of(events.begin(), events.end(), [](const Event& event) {
         return std::holds_alternative<Counted>(event);
       });
-  const bool is_end = attempt_->done;
   for (const Event& event : events)
     if (!take_event(now, event)) return false;
-  if (attempt_->mode == Mode::relay && !only_usage && attempt_->done == is_end)
+  if (attempt_->mode == Mode::relay && !only_usage && !attempt_->done)
     Surface::relay(frame, state_ == ChatState::listening ? attempt_->held : shared_.out);
   return true;
 }
@@ -94,7 +94,8 @@ bool Chat::take_event(Instant now, const Event& event) {
     }
     ResponseHead head;
     head.status = attempt.status;
-    attempt.told = attempt.mode == Mode::splice && state_ == ChatState::committed;
+    attempt.told = attempt.mode == Mode::splice && state_ == ChatState::committed &&
+                   Surface::is_error(failure->body);
     fail(now, classify(now, head, failure->body));
     return false;
   }
@@ -109,6 +110,7 @@ bool Chat::take_event(Instant now, const Event& event) {
   }
   if (std::holds_alternative<Done>(event)) {
     attempt.done = true;
+    attempt.finished_at = now;
     return true;
   }
   if (std::holds_alternative<Finished>(event)) attempt.finished_at = now;
@@ -161,6 +163,7 @@ void Chat::after_frames(Instant now) {
     // The terminator goes out at once; the response ends with the exchange, whose connection can
     // then be used again.
     if (attempt.done && attempt.mode != Mode::splice) return conclude(now);
+    if (attempt.overdue && deadline() <= now) return expire(now);
   }
   arm(now);
 }
@@ -189,7 +192,7 @@ void Chat::take(Instant now, const input::End&) {
   if (attempt_.get() != &attempt || state_ == ChatState::waiting || state_ == ChatState::gone)
     return;
   if (state_ == ChatState::closing) return complete(now);
-  if (attempt.transcript.finished() || attempt.done) {
+  if (attempt.finished()) {
     conclude(now);
     if (state_ == ChatState::closing) complete(now);
     return;

@@ -512,6 +512,12 @@ void Config::redact(std::string& text) const {
     if (key.size() < key_bytes_min) return;
     for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
       for (std::size_t byte = 0; byte < key.size(); ++byte) hidden[at + byte] = 'x';
+    // What a provider says may be cut, and so end inside a key.
+    for (std::size_t size = std::min(key.size() - 1, text.size()); size >= key_bytes_min; --size)
+      if (std::string_view(text).substr(text.size() - size) == key.substr(0, size)) {
+        std::fill(hidden.end() - static_cast<std::ptrdiff_t>(size), hidden.end(), 'x');
+        break;
+      }
   };
   for (const Provider& provider : providers)
     for (const Secret& key : provider.keys) hide(key);

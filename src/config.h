@@ -148,7 +148,7 @@ class Config {
   [[nodiscard]] const Provider& provider_of(const Engine& engine) const {
     return providers[engine.provider];
   }
-  // Replaces every byte of `text` that belongs to a key.
+  // Replaces every byte of `text` that belongs to a key, also to the beginning of one at its end.
   void redact(std::string& text) const;
 
   std::vector<Provider> providers;

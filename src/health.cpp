@@ -91,7 +91,11 @@ std::size_t Health::take_key(Instant now, std::size_t provider, std::size_t keys
 }
 
 void Health::cool_key(Instant now, std::size_t provider, std::size_t key, Millis asked_ms) {
-  const Millis wait = std::min(asked_ms >= 0 ? asked_ms : cooldown_ms_, limits::cooldown_ms_max);
+  // A provider may ask for no wait at all; yet the chat that the key has just failed is to find
+  // another one or none, or it would spend its attempts on this one.
+  constexpr Millis wait_min = 1;
+  const Millis wait =
+      std::clamp(asked_ms >= 0 ? asked_ms : cooldown_ms_, wait_min, limits::cooldown_ms_max);
   Instant& until = keys_[{provider, key}];
   until = std::max(until, now + wait);
 }

@@ -200,6 +200,14 @@ void Surface::relay(const Frame& frame, std::string& out) {
   out += end;
 }
 
+bool Surface::is_error(std::string_view data) {
+  bool found = false;
+  json::Reader in(data);
+  if (!in.enter_object()) return false;
+  while (in.next_member()) found = found || (in.key() == "error" && !in.null());
+  return found;
+}
+
 void Surface::print_end(std::string_view cut, std::string& out) const {
   const Begun begun(cut, dialect_);
   if (begun.is_field || begun.is_terminator) {

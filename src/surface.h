@@ -53,6 +53,8 @@ class Surface {
   void tell_paid(std::string paid) { envelope_.paid = std::move(paid); }
   // A frame of the client's own dialect, as it is.
   static void relay(const Frame& frame, std::string& out);
+  // Whether clients take an event with this data for an error: it has an `error` that is not null.
+  static bool is_error(std::string_view data);
   // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the
   // client already has in part, so that this completes it.
   void print_error(const ClientError& error, std::string& out) const {

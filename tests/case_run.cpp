@@ -9,6 +9,7 @@
 #include "failure.h"
 #include "framing.h"
 #include "gateway.h"
+#include "lent.h"
 #include "text.h"
 
 namespace spillway::cases {
@@ -24,20 +25,6 @@ constexpr Millis kNextCallMs = 1000;  // from the end of one chat to the next re
 constexpr int kStepsMax = 100'000;
 
 Json parse(std::string_view text) { return Json::parse(text, nullptr, false); }
-
-// Bytes lent for one call: exactly as long as they are, gone when the call has returned.
-class Lent {
- public:
-  explicit Lent(std::string_view bytes)
-      : size_(bytes.size()), data_(std::make_unique<char[]>(size_)) {
-    std::copy(bytes.begin(), bytes.end(), data_.get());
-  }
-  [[nodiscard]] std::string_view view() const { return {data_.get(), size_}; }
-
- private:
-  std::size_t size_;
-  std::unique_ptr<char[]> data_;
-};
 
 // --- what the client got
 

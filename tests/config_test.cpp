@@ -845,6 +845,10 @@ TEST(ConfigSecrets, Redaction) {
       {"Bearer client-key", "Bearer [redacted]"},
       {"sk-acme-2", "sk-acme-2"},
       {"a short one, sixsix", "a short one, [redacted]"},  // the key `short` would eat words
+      {"cut inside sk-acme-", "cut inside [redacted]"},
+      {"cut inside sk-acm", "cut inside [redacted]"},
+      {"hardly begun: sk-ac", "hardly begun: sk-ac"},
+      {"sk-acm is how it begins", "sk-acm is how it begins"},
   };
   const auto config = load_config({kAcme}, {{"ACME_API_KEY", "sk-acme-1"},
                                             {"ACME_API_KEY_2", "short"},

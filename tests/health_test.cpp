@@ -298,7 +298,7 @@ TEST(Health, KeysCool) {
     Millis asked, wait;
   };
   const Row rows[] = {
-      {-1, kCooldown}, {0, 0}, {700, 700}, {limits::timeout_ms_max, limits::cooldown_ms_max}};
+      {-1, kCooldown}, {0, 1}, {700, 700}, {limits::timeout_ms_max, limits::cooldown_ms_max}};
   for (const Row& row : rows) {
     Health health;
     health.cool_key(at(0), 7, 0, row.asked);
@@ -310,6 +310,18 @@ TEST(Health, KeysCool) {
   // A chat that began earlier may be told of a rate limit after the key was refused.
   health.cool_key(at(1), 7, 0, 5);
   EXPECT_EQ(health.key_ready_at(at(0), 7, 1), at(limits::set_aside_ms));
+}
+
+// A chat that a key has just failed must not take it again at the same instant.
+TEST(Health, AKeyThatAskedForNoWaitIsNotTheNext) {
+  Health health;
+  EXPECT_EQ(health.take_key(at(0), 7, 2), 0U);
+  EXPECT_EQ(health.take_key(at(0), 7, 2), 1U);
+  health.cool_key(at(0), 7, 0, 0);
+  EXPECT_EQ(health.take_key(at(0), 7, 2), 1U);
+  health.cool_key(at(0), 7, 1, 0);
+  EXPECT_GT(health.key_ready_at(at(0), 7, 2), at(0)) << "no key is left for this chat";
+  EXPECT_LE(health.key_ready_at(at(1), 7, 2), at(1));
 }
 
 // --- bounds

@@ -279,10 +279,12 @@ TEST(SurfaceStream, WhatTheClientHasOfAnEventIsNotLost) {
 }
 
 TEST(SurfaceStream, AfterTheTerminatorThereIsNoError) {
-  for (const char* cut : {"data: [", "data: [DONE", "data: [DONE]"}) {
+  for (const char* cut : {"data: [", "data: [DONE", "data: [DONE]", "data: [DONE]\n"}) {
     std::string out = cut;
     surface().print_stream_error(error_of(FailureKind::network), cut, out);
-    EXPECT_EQ(out, "data: [DONE]\n\n");
+    const OwnedFrames frames = frames_of(FrameKind::sse, {out});
+    ASSERT_EQ(frames.size(), 1U) << out;
+    EXPECT_EQ(frames.front().data, "[DONE]");
   }
 }
 
