@@ -1,8 +1,16 @@
-# spillway_tests: every tests/*.cpp and tests/sim/*.cpp, linked to GoogleTest. The same binary runs
-# as a few shards, so that all cores work; each shard is one ctest test.
+# spillway_tests: every tests/*.cpp, linked to GoogleTest. The same binary runs as a few shards, so
+# that all cores work; each shard is one ctest test.
+# spillway_sim: tests/sim/*.cpp, a program of its own (docs/RELIABILITY.md).
 enable_testing()
 
-file(GLOB test_sources CONFIGURE_DEPENDS tests/*.cpp tests/sim/*.cpp)
+file(GLOB sim_sources CONFIGURE_DEPENDS tests/sim/*.cpp)
+if(sim_sources)
+  find_package(Threads REQUIRED)
+  add_executable(spillway_sim EXCLUDE_FROM_ALL ${sim_sources})
+  target_link_libraries(spillway_sim PRIVATE spillway_core Threads::Threads)
+endif()
+
+file(GLOB test_sources CONFIGURE_DEPENDS tests/*.cpp)
 if(NOT test_sources)
   message(STATUS "No tests/*.cpp yet: spillway_tests is not built")
   return()

@@ -25,16 +25,17 @@ export const modules = /** @type {const} */ ({
 
 /**
  * Configures (when needed) and builds a preset. Throws Stop with the compiler's output.
- * @param {string} preset
+ * @param {string} preset @param {string} [target] only this
  */
-export async function cmakeBuild(preset) {
+export async function cmakeBuild(preset, target) {
   const folder = join(root, 'build', preset);
   // CMake looks after CMakeLists.txt itself, but not after the presets it was once started with.
   if (modifiedMs(join(folder, 'build.ninja')) < modifiedMs(join(root, 'CMakePresets.json'))) {
     await cmake(['--preset', preset], `configure ${preset}`);
   }
   const jobs = String(availableParallelism());
-  await cmake(['--build', '--preset', preset, '--parallel', jobs], `build ${preset}`);
+  const what = target === undefined ? [] : ['--target', target];
+  await cmake(['--build', '--preset', preset, '--parallel', jobs, ...what], `build ${preset}`);
   return folder;
 }
 

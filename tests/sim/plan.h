@@ -1,0 +1,79 @@
+// One upstream exchange, decided when it is asked for: what the provider will send, when, and what
+// may be made of it. The host plays it step by step.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dialects.h"
+#include "fault.h"
+#include "refusal.h"
+#include "script.h"
+
+namespace spillway::sim {
+
+// What is asked of a provider, as far as its answer depends on it.
+struct Order {
+  DialectName dialect = DialectName::openai_chat;
+  std::uint32_t exchange = 0;
+  std::string_view model;
+  std::string_view key;
+  bool streamed = true;
+  bool usage = true;       // it was asked for, or comes always
+  bool terminator = true;  // the provider ends its streams with one
+  bool think_tags = false;
+  bool irregular = false;
+  bool tools = false;  // the request has some
+  Millis headers_ms = 0;
+  Millis first_content_ms = 0;
+  Millis idle_ms = 0;
+  Millis total_ms = 0;  // of the chat
+};
+
+struct Step {
+  enum class What : std::uint8_t { head, bytes, end, error };
+  What what = What::head;
+  Millis after_ms = 0;
+  std::size_t upto = 0;  // bytes: of the body, from the beginning
+};
+
+inline constexpr std::size_t kNowhere = SIZE_MAX;
+
+// Where in a body something has been said. Between `begun` and `told` a reader may know it already
+// (the data is there) or not yet (the blank line is not).
+struct Place {
+  std::size_t begun = kNowhere;
+  std::size_t told = kNowhere;
+
+  [[nodiscard]] bool may_be_known(std::size_t bytes) const { return bytes >= begun; }
+  [[nodiscard]] bool must_be_known(std::size_t bytes) const { return bytes >= told; }
+};
+
+struct Plan {
+  Fault fault = Fault::none;
+  int status = 200;
+  std::string head;
+  std::string body;
+  std::string reason;  // of an error
+  bool refusal = false;
+  bool streamed = true;
+  Script script;
+  Place content;                // the first of it
+  std::vector<Place> contents;  // each piece of it
+  Place finish;                 // the reason, or the terminator where no reason is given
+  Place terminator;
+  Place usage;  // all of it
+  std::vector<Step> steps;
+  Millis ping_ms = 0;  // after the last step: a comment again and again
+
+  // What a failure of it may be called, once everything of it has come. None: it must succeed.
+  KindSet kinds = 0;
+  KindSet kinds_cut = 0;        // a refusal whose body was cut
+  bool may_succeed = false;     // too, if there are kinds
+  bool native_garbage = false;  // its own bytes break a client that gets them as they are
+  Hint hint;
+};
+
+Plan make_plan(Random& random, const Order& order, Fault fault, Instant now);
+
+}  // namespace spillway::sim

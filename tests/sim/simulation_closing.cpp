@@ -1,0 +1,275 @@
+// The rules for a chat that is over, and for the end of a seed: what the client was told, what the
+// log says, and that nothing is left.
+
+#include <algorithm>
+
+#include "log_line.h"
+#include "simulation.h"
+
+namespace spillway::sim {
+
+using enum FailureKind;
+
+void Simulation::count(const Chat& chat, Fate fate) {
+  ++tally_.chats;
+  ++tally_.fates[static_cast<std::size_t>(fate)];
+  std::array<bool, kFaults> met{};
+  for (const std::uint32_t number : chat.exchanges)
+    met[static_cast<std::size_t>(exchanges_[number]->plan.fault)] = true;
+  met[static_cast<std::size_t>(Fault::client_leaves)] = chat.left;
+  met[static_cast<std::size_t>(Fault::client_stalls)] = chat.stalled_ever;
+  const bool native = chat.native && chat.spliced != kNone;
+  met[static_cast<std::size_t>(Fault::native_pipe)] = native;
+  if (native) ++tally_.injected[static_cast<std::size_t>(Fault::native_pipe)];
+  met[static_cast<std::size_t>(Fault::chunk_splits)] = swarm_.on(Fault::chunk_splits);
+  met[static_cast<std::size_t>(Fault::late_timers)] = swarm_.on(Fault::late_timers);
+  met[static_cast<std::size_t>(Fault::early_timers)] = swarm_.on(Fault::early_timers);
+  for (const std::uint32_t number : chat.exchanges)
+    if (exchanges_[number]->cancelled && exchanges_[number]->goes_on) {
+      ++tally_.injected[static_cast<std::size_t>(Fault::late_inputs)];
+      met[static_cast<std::size_t>(Fault::late_inputs)] = true;
+    }
+  for (std::size_t fault = 1; fault < kFaults; ++fault)
+    if (met[fault]) ++tally_.by_fault[fault][static_cast<std::size_t>(fate)];
+}
+
+void Simulation::close(std::uint32_t number) {
+  Chat& chat = chats_[number];
+  chat.closed = true;
+  --open_chats_;
+  if (gateway_->router().state_of(chat.id) != ChatState::gone)
+    return violate("leak", "the router keeps a chat that is over");
+  for (const std::uint32_t each : chat.exchanges)
+    if (exchanges_[each]->open()) return violate("leak", "an exchange outlives its chat");
+  if (chat.responded && !is_head(chat.head)) return violate("client", "a head is no JSON object");
+  if (chat.ended && chat.status != 204) chat.reading.finish();
+  if (!chat.reading.problem().empty()) return violate("client", chat.reading.problem());
+  if (!chat.is_chat) {
+    if (chat.status != chat.visit_status)
+      violate("request", "status " + std::to_string(chat.status) + ", not " +
+                             std::to_string(chat.visit_status));
+    return;
+  }
+  if (chat.ended && chat.status == 200) {
+    check_answer(chat);
+  } else if (chat.ended) {
+    check_error(chat);
+  }
+  if (!violation_) check_log(chat);
+  if (!violation_) check_liveness(chat);
+  if (violation_) return;
+  const bool done = completed(chat);
+  count(chat, chat.left            ? Fate::left
+              : chat.status != 200 ? Fate::failed
+              : done               ? Fate::completed
+                                   : Fate::cut);
+}
+
+// Told as finished, and not by a provider alone that had told an error before (natively).
+bool Simulation::completed(const Chat& chat) {
+  if (chat.reading.over() != Reading::Over::done) return false;
+  const bool is_cut = chat.line.find(R"("outcome":"cut")") != std::string::npos;
+  return !(is_cut && chat.reading.expects_late_error());
+}
+
+void Simulation::check_answer(const Chat& chat) {
+  const bool streams =
+      header_of(chat.head, "content-type").find("event-stream") != std::string::npos;
+  if (streams != chat.ask.stream) return violate("client", "the answer has the wrong content-type");
+  const std::uint32_t number = chat.exchanges.back();
+  const Exchange& exchange = *exchanges_[number];
+  if (header_of(chat.head, "x-spillway-engine") != world_.engines[exchange.engine].id)
+    return violate("client", "x-spillway-engine names another engine");
+  const bool cut = !completed(chat);
+  if (cut && !chat.ask.stream) return violate("client", "an error with status 200");
+  if (cut) {
+    const KindSet kinds = possible_kinds(chat, exchange);
+    const bool excused = chat.stalled_ever || exchange.plan.kinds != kNoKind;
+    if (kinds == kNoKind && !excused)
+      return violate("false failure", "an answer is cut whose provider did nothing wrong: " +
+                                          std::string(name_of(exchange.plan.fault)));
+    if (chat.reading.over() == Reading::Over::broken && !exchange.plan.native_garbage)
+      return violate("client", "the client is sent what it cannot read");
+    const std::string fault = fault_of_beginning(chat.reading.told(), sources_of(chat));
+    if (!fault.empty()) violate("answer", fault);
+    return;
+  }
+  if (!chat.ask.stream && chat.reading.choices() != 1)
+    return violate("client", "an answer without one choice");
+  const std::string fault = fault_of_whole(chat.reading.told(), sources_of(chat), chat.ask.stream);
+  if (!fault.empty()) return violate("answer", fault);
+  check_usage(chat, exchange);
+}
+
+// What the provider counted is what the client and the log are told.
+void Simulation::check_usage(const Chat& chat, const Exchange& exchange) {
+  LogLine line;
+  line.read(chat.line);
+  if (chat.ask.stream && !chat.ask.include_usage && line.mode != "splice" &&
+      chat.reading.usage_alone())
+    return violate("client", "a usage chunk that the client did not ask for");
+  if (!exchange.plan.usage.must_be_known(exchange.delivered)) return;
+  const Usage& meant = exchange.plan.script.usage;
+  const auto equal = [&meant](const Usage& told) {
+    return told.input == meant.input && told.output == meant.output;
+  };
+  if ((chat.ask.include_usage || !chat.ask.stream) && !equal(chat.reading.usage()))
+    return violate("client", "the client is told another usage than the provider's");
+  Usage logged;
+  logged.input = line.input_tokens;
+  logged.output = line.output_tokens;
+  if (!equal(logged)) violate("log", "another usage than the provider's");
+}
+
+void Simulation::check_error(const Chat& chat) {
+  const Reading& reading = chat.reading;
+  if (reading.over() != Reading::Over::error)
+    return violate("client", "a refusal without an error");
+  if (chat.ask.refused_status != 0) {
+    if (chat.status != chat.ask.refused_status)
+      violate("request", "status " + std::to_string(chat.status) + ", not " +
+                             std::to_string(chat.ask.refused_status));
+    return;
+  }
+  if (chat.exchanges.empty()) return violate("choice", "an error without an attempt");
+  const Code* const code = code_named(reading.error_code());
+  if (code == nullptr) return violate("client", "an unknown code: " + reading.error_code());
+  if (code->status != chat.status || code->type != reading.error_type())
+    return violate("client", "status " + std::to_string(chat.status) + " and type " +
+                                 reading.error_type() + " with the code " + reading.error_code());
+  KindSet kinds = kNoKind;
+  for (const std::uint32_t each : chat.exchanges) {
+    const Exchange& exchange = *exchanges_[each];
+    kinds |= exchange.judged ? exchange.kinds : possible_kinds(chat, exchange);
+  }
+  if (total_deadline(chat) <= now_) kinds |= set_of(timeout);
+  if ((kinds & code->kinds) == 0)
+    return violate("client", "an error that no attempt gave: " + reading.error_code() + ", not " +
+                                 names_of(kinds));
+  check_given_up(chat);
+}
+
+// A chat gives up when nothing is left to try, and not before.
+void Simulation::check_given_up(const Chat& chat) {
+  const Rules& rules = chat.ask.rules;
+  if (total_deadline(chat) <= now_ || chat.windows_out) return;
+  if (static_cast<int>(chat.exchanges.size()) >= rules.attempts_max) return;
+  const Exchange& last = *exchanges_[chat.exchanges.back()];
+  const KindSet kinds = last.judged ? last.kinds : possible_kinds(chat, last);
+  constexpr KindSet stops =
+      set_of(bad_request) | set_of(content_filter) | set_of(auth) | set_of(context_too_long);
+  if ((kinds & stops) != 0) return;
+  for (const std::size_t engine : chat.ask.fit)
+    if (engine != last.engine && !contains(chat.given_up, engine))
+      return violate("choice",
+                     "gave up although " + world_.engines[engine].id + " has not been tried");
+}
+
+// One line a chat, and every word of it true.
+void Simulation::check_log(const Chat& chat) {
+  // What the gateway refuses has no line; what the router refuses has one.
+  if (chat.exchanges.empty() && chat.logs == 0 && chat.ask.refused_status != 0) return;
+  if (chat.logs != 1) return violate("log", std::to_string(chat.logs) + " lines for one chat");
+  LogLine line;
+  if (!line.read(chat.line)) return violate("log", "the line is no JSON object: " + chat.line);
+  const auto differs = [this, &chat](const char* what) {
+    violate("log", std::string(what) + " is not what happened: " + chat.line);
+  };
+  const bool done = completed(chat);
+  const std::string_view outcome = chat.left            ? "client_closed"
+                                   : chat.status != 200 ? "failed"
+                                   : done               ? "completed"
+                                                        : "cut";
+  if (line.event != "chat" || line.outcome != outcome) return differs("outcome");
+  if (line.stream != chat.ask.stream) return differs("stream");
+  if (line.total_ms != now_ - chat.opened_at) return differs("total_ms");
+  if (chat.responded && line.request_id != header_of(chat.head, "x-request-id"))
+    return differs("request_id");
+  const bool answers = chat.responded && chat.status == 200;
+  if (answers != (line.first_content_ms >= 0)) return differs("time_to_first_content_ms");
+  if (answers && line.first_content_ms != chat.responded_at - chat.opened_at)
+    return differs("time_to_first_content_ms");
+  const auto* mode = std::find(kModes.begin(), kModes.end(), line.mode);
+  if (answers == (mode == kModes.end())) return differs("mode");
+  if (answers) ++tally_.modes[static_cast<std::size_t>(mode - kModes.begin())];
+  if (answers && (line.mode == "splice") != (chat.spliced != kNone) && chat.ask.stream &&
+      !(line.mode == "splice" && !exchanges_[chat.exchanges.back()]->open()))
+    return differs("mode");
+  if (!chat.left && !answers && line.error != chat.reading.error_code()) return differs("error");
+  if (line.attempts.size() != chat.exchanges.size()) return differs("attempts");
+  std::string header;
+  for (std::size_t index = 0; index < line.attempts.size(); ++index) {
+    const LogLine::Attempt& attempt = line.attempts[index];
+    const std::uint32_t number = chat.exchanges[index];
+    Exchange& exchange = *exchanges_[number];
+    const bool last = index + 1 == line.attempts.size();
+    if (attempt.engine != world_.engines[exchange.engine].id) return differs("an attempt's engine");
+    if (attempt.status != (exchange.has_head ? exchange.plan.status : 0)) {
+      // Headers that came after the attempt was over are none of its.
+      const bool too_late = exchange.has_head && exchange.judged &&
+                            exchange.headers_at >= exchange.failed_at && attempt.status == 0;
+      if (!too_late) return differs("an attempt's status");
+    }
+    header += (index == 0 ? "" : ", ") + attempt.engine + "=";
+    header += last && answers ? "ok" : attempt.outcome;
+    if (attempt.outcome == "ok" || attempt.outcome == "client_closed") {
+      if (!last || (attempt.outcome == "ok") != answers) return differs("an attempt's outcome");
+      standings_.let_go(exchange.engine, number);
+      continue;
+    }
+    const KindSet kind = kind_named(attempt.outcome);
+    const KindSet kinds = exchange.judged ? exchange.kinds : possible_kinds(chat, exchange);
+    const bool stalled_out = chat.stalled_ever && kind == set_of(timeout);
+    if ((kinds & kind) == 0 && !stalled_out)
+      return violate("log", "an attempt is called " + attempt.outcome + " and was " +
+                                names_of(kinds) + " (" + std::string(name_of(exchange.plan.fault)) +
+                                ")");
+    if (exchange.judged) continue;
+    exchange.judged = true;
+    exchange.failed_at = now_;
+    exchange.kinds = kind;
+    const bool whole =
+        !exchange.plan.refusal || (exchange.delivered == exchange.plan.body.size() &&
+                                   exchange.delivered <= limits::error_body_bytes_max);
+    if (kind == set_of(timeout) && total_deadline(chat) <= now_) {
+      standings_.failed(now_, exchange.engine, exchange.key, number, kAnyKind, {}, false);
+    } else {
+      standings_.failed(now_, exchange.engine, exchange.key, number, kind, exchange.plan.hint,
+                        whole);
+    }
+  }
+  if (!answers && !chat.left) return;
+  if (!chat.responded) return;
+  // The header stops at the durations of what failed.
+  std::string shown = header_of(chat.head, "x-spillway-attempts");
+  for (std::size_t at = shown.find(';'); at != std::string::npos; at = shown.find(';'))
+    shown.erase(at, std::min(shown.find(',', at), shown.size()) - at);
+  if (shown != header)
+    violate("log", "x-spillway-attempts says " + shown + ", the log says " + header);
+}
+
+// Once every provider behaves, nothing may fail any more.
+void Simulation::check_liveness(const Chat& chat) {
+  if (chat.time == Time::storm || chat.left) return;
+  if (chat.ask.refused_status == 503) return;  // the storm still fills the router
+  if (chat.status != 200 || chat.reading.over() != Reading::Over::done)
+    return violate("liveness", "every provider behaves, and a chat is not answered");
+  if (chat.exchanges.size() != 1)
+    return violate("liveness", "every provider behaves, and it took " +
+                                   std::to_string(chat.exchanges.size()) + " attempts");
+  const std::size_t engine = exchanges_[chat.exchanges.front()]->engine;
+  if (chat.time == Time::rested && engine != chat.ask.fit.front())
+    violate("cooldown",
+            "long after every cooldown the chain is not kept: " + world_.engines[engine].id);
+}
+
+void Simulation::check_end() {
+  for (const Chat& chat : chats_)
+    if (!chat.closed)
+      return violate("liveness",
+                     "chat " + std::to_string(static_cast<int>(chat.id)) + " waits for nothing");
+  if (gateway_->router().chats() != 0) return violate("leak", "the router still has a chat");
+  if (gateway_->router().exchanges() != 0) violate("leak", "the router still has an exchange");
+}
+
+}  // namespace spillway::sim

@@ -1,0 +1,320 @@
+// The rules of every step. They know what the providers were scripted to do and what the client
+// got; of the core they ask nothing but the state of a chat and how many there are.
+
+#include <algorithm>
+
+#include "json.h"
+#include "simulation.h"
+#include "text.h"
+
+namespace spillway::sim {
+
+using enum FailureKind;
+
+void Simulation::violate(const char* rule, std::string what) {
+  if (violation_) return;
+  violation_ = Violation{rule, std::move(what)};
+  if (trace_ != nullptr) say_action("BROKEN RULE " + std::string(rule));
+}
+
+void Simulation::mix(std::string_view bytes) {
+  mix(bytes.size());
+  while (bytes.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::copy_n(bytes.data(), sizeof word, reinterpret_cast<char*>(&word));
+    mix(word);
+    bytes.remove_prefix(sizeof word);
+  }
+  for (const char c : bytes) mix(static_cast<unsigned char>(c));
+}
+
+// --- who may act
+
+Simulation::Chat* Simulation::acting(ChatId id, const char* action) {
+  const auto told = [action](const char* why) { return std::string(action) + " " + why; };
+  if (current_ == kNone) {
+    violate("order", told("outside of a step"));
+    return nullptr;
+  }
+  Chat& chat = chats_[current_];
+  if (chat.id != id) {
+    violate("isolation", told("for another chat"));
+    return nullptr;
+  }
+  if (chat.left) violate("order", told("after the client left"));
+  if (chat.ended) violate("order", told("after the end"));
+  return violation_ ? nullptr : &chat;
+}
+
+void Simulation::check_secret(std::string_view bytes, const char* where) {
+  if (bytes.find(kSecretMark) != std::string_view::npos)
+    violate("secret", std::string(where) + " holds a key: " + std::string(bytes.substr(0, 400)));
+}
+
+// --- time
+
+Millis Simulation::first_content_ms(const Chat& chat, const Exchange& exchange) const {
+  const Millis chosen = chat.ask.rules.timeouts.first_content_ms;
+  if (chosen > 0) return chosen;
+  const Latency latency =
+      chat.ask.reasons ? Latency::reasoning : world_.engines[exchange.engine].latency;
+  constexpr std::array<Millis, 3> by_latency{5'000, 10'000, 60'000};
+  return by_latency[static_cast<std::size_t>(latency)];
+}
+
+// Whether some deadline of ours has really passed.
+bool Simulation::overdue(const Chat& chat, const Exchange& exchange) const {
+  if (total_deadline(chat) <= now_) return true;
+  const Plan& plan = exchange.plan;
+  const Timeouts& timeouts = chat.ask.rules.timeouts;
+  if (!plan.streamed) return false;
+  if (!exchange.has_head || plan.refusal) return exchange.started + timeouts.headers_ms <= now_;
+  if (plan.content.may_be_known(exchange.delivered) &&
+      (plan.content.must_be_known(exchange.delivered) ||
+       exchange.content_maybe + timeouts.idle_ms <= now_))
+    return exchange.content_sure + timeouts.idle_ms <= now_;
+  return exchange.headers_at + first_content_ms(chat, exchange) <= now_;
+}
+
+// The latest point in time at which the core must look again, whatever it has seen by now.
+Instant Simulation::latest_deadline(const Chat& chat) const {
+  const Instant total = total_deadline(chat);
+  if (chat.exchanges.empty()) return total;
+  const Exchange& exchange = *exchanges_[chat.exchanges.back()];
+  const Plan& plan = exchange.plan;
+  const Timeouts& timeouts = chat.ask.rules.timeouts;
+  if (!exchange.open() || !plan.streamed) return total;
+  if (!exchange.has_head || plan.refusal)
+    return std::min(total, exchange.started + timeouts.headers_ms);
+  Instant latest;
+  if (!plan.content.must_be_known(exchange.delivered))
+    latest = exchange.headers_at + first_content_ms(chat, exchange);
+  if (plan.content.may_be_known(exchange.delivered))
+    latest = std::max(latest, exchange.content_maybe + timeouts.idle_ms);
+  if (plan.finish.may_be_known(exchange.delivered))
+    latest = std::max(latest, exchange.finish_maybe + limits::finish_grace_ms);
+  return std::min(total, latest);
+}
+
+// --- why an exchange failed
+
+// What the failure of an exchange that the running step gave up may be called.
+KindSet Simulation::possible_kinds(const Chat& chat, const Exchange& exchange) const {
+  const Plan& plan = exchange.plan;
+  KindSet kinds = kNoKind;
+  if (total_deadline(chat) <= now_) kinds |= set_of(timeout);
+  if (by_time()) {
+    const bool refused = plan.refusal && exchange.has_head;
+    if (overdue(chat, exchange)) kinds |= refused ? plan.kinds | plan.kinds_cut : set_of(timeout);
+    // What is finished and then waited for in vain is judged as it stands.
+    if (plan.finish.may_be_known(exchange.delivered)) kinds |= plan.kinds;
+    return kinds;
+  }
+  if (cause_ == Column::close) return kinds;
+  kinds |= plan.kinds;
+  if (plan.refusal &&
+      (exchange.delivered < plan.body.size() || plan.body.size() > limits::error_body_bytes_max))
+    kinds |= plan.kinds_cut;
+  return kinds;
+}
+
+// An attempt has been given up: was there a reason, and who is set aside for it?
+void Simulation::judge(Chat& chat, Exchange& exchange, std::uint32_t number) {
+  if (exchange.judged) return;
+  exchange.judged = true;
+  exchange.failed_at = now_;
+  exchange.kinds = possible_kinds(chat, exchange);
+  exchange.whole = !exchange.plan.refusal || (exchange.delivered == exchange.plan.body.size() &&
+                                              exchange.delivered <= limits::error_body_bytes_max);
+  if (exchange.kinds == kNoKind && chat.stalled_ever) exchange.kinds = set_of(timeout);
+  if (exchange.kinds == kNoKind)
+    return violate("false failure", "an attempt is given up whose provider did nothing wrong: " +
+                                        std::string(name_of(exchange.plan.fault)));
+  // When the chat's own time is over, what that says of the engine is not judged.
+  const bool out_of_time = by_time() && total_deadline(chat) <= now_;
+  standings_.failed(now_, exchange.engine, exchange.key, number,
+                    out_of_time ? kAnyKind : exchange.kinds, exchange.plan.hint, exchange.whole);
+}
+
+// --- which engine is asked
+
+void Simulation::check_choice(std::uint32_t number) {
+  Chat& chat = chats_[current_];
+  const Exchange& next = *exchanges_[number];
+  if (chat.responded) return violate("order", "fetch after the response has begun");
+  if (chat.left || chat.ended) return violate("order", "fetch for a chat that is over");
+  if (has_open_exchange(chat)) return violate("order", "fetch while another exchange is open");
+  if (!chat.is_chat || chat.ask.refused_status != 0)
+    return violate("request", "fetch for a request that cannot be served");
+  if (static_cast<int>(chat.exchanges.size()) >= chat.ask.rules.attempts_max)
+    return violate("budget", "more attempts than attempts_max");
+  if (!contains(chat.ask.fit, next.engine))
+    return violate("choice", "an engine is asked that is not in the chain or cannot serve this");
+  if (contains(chat.given_up, next.engine))
+    return violate("choice", "an engine is asked again that had been given up");
+  if (!chat.exchanges.empty()) {
+    const std::uint32_t last_number = chat.exchanges.back();
+    Exchange& last = *exchanges_[last_number];
+    judge(chat, last, last_number);
+    if (violation_) return;
+    check_retry(chat, last, next);
+    const bool again = last.engine == next.engine;
+    if ((last.kinds & set_of(rate_limited)) != 0 && again) chat.waited_ms += now_ - last.failed_at;
+    if ((last.kinds & set_of(context_too_long)) != 0) chat.windows_out = true;
+    if (again || violation_) return;
+    chat.given_up.push_back(last.engine);
+  }
+  check_order(chat, next);
+}
+
+// Whether what failed may be followed by another attempt, and by this one.
+void Simulation::check_retry(const Chat& chat, const Exchange& last, const Exchange& next) {
+  const Rules& rules = chat.ask.rules;
+  const auto surely = [&last](KindSet set) { return (last.kinds & ~set) == 0; };
+  const std::size_t keys = world_.keys_of(last.engine);
+  const bool other_key = keys > 1 && last.key != next.key;
+  const bool same = last.engine == next.engine;
+  const std::string told = " after " + names_of(last.kinds);
+  KindSet terminal = set_of(bad_request);
+  if (!rules.next_on_content_filter) terminal |= set_of(content_filter);
+  if (!rules.next_on_auth_error && !(same && other_key)) terminal |= set_of(auth);
+  if (surely(terminal)) return violate("terminal", "another attempt" + told);
+  if (!same) {
+    const std::int64_t window = world_.engines[last.engine].context_window;
+    const std::int64_t larger = world_.engines[next.engine].context_window;
+    if (surely(set_of(context_too_long)) && window > 0 && larger > 0 && larger <= window)
+      violate("choice", "an engine whose window is no larger" + told);
+    return;
+  }
+  KindSet may = kNoKind;
+  if (other_key) may |= kBlamesKey | kSetsKeyAside;
+  if (rules.rate_limit_wait_ms > 0) may |= set_of(rate_limited);
+  int attempts = 0;
+  std::size_t keys_failed = 0;
+  for (const std::uint32_t each : chat.exchanges) {
+    const Exchange& exchange = *exchanges_[each];
+    if (exchange.engine != next.engine) continue;
+    ++attempts;
+    if ((exchange.kinds & ~(kBlamesKey | kSetsKeyAside)) == 0) ++keys_failed;
+  }
+  if (attempts < rules.attempts_per_engine) may |= kRetried;
+  if (keys_failed >= keys) may &= ~kSetsKeyAside;
+  if (keys_failed >= keys && rules.rate_limit_wait_ms == 0) may &= ~kBlamesKey;
+  if ((last.kinds & may) == 0) return violate("retry", "the same engine again" + told);
+  if (other_key) return;
+  if (last.plan.hint.given() && last.whole && now_ < last.plan.hint.from(last.failed_at))
+    violate("retry", "the same engine before the time that it asked for");
+  const Millis late = 100 * static_cast<Millis>(chat.exchanges.size());  // timers
+  const Millis waited = chat.waited_ms + (now_ - last.failed_at);
+  if (surely(set_of(rate_limited)) && waited > rules.rate_limit_wait_ms + late)
+    violate("retry", "waited longer for a rate limit than the policy allows");
+}
+
+// The first engine of the chain that may be called; none that is cooling while another is ready.
+void Simulation::check_order(const Chat& chat, const Exchange& next) {
+  const char* const cooling = standings_.surely_cooling(now_, next.engine);
+  bool before = true;
+  for (const std::size_t engine : chat.ask.fit) {
+    if (engine == next.engine) {
+      before = false;
+      continue;
+    }
+    if (contains(chat.given_up, engine) || !standings_.surely_ready(engine)) continue;
+    if (chat.windows_out) continue;
+    const std::string& ready = world_.engines[engine].id;
+    if (cooling != nullptr)
+      return violate("cooldown", "an engine is asked that " + std::string(cooling) + ", and " +
+                                     ready + " is ready");
+    if (before) return violate("choice", ready + " stands before it in the chain and is ready");
+  }
+  if (next.key == kNoKey) return;
+  const std::size_t provider = world_.engines[next.engine].provider;
+  if (!standings_.key_surely_cooling(now_, provider, next.key)) return;
+  for (std::size_t key = 0; key < world_.providers[provider].keys.size(); ++key)
+    if (standings_.key_surely_ready(provider, key))
+      return violate("cooldown", "a key is used that is set aside, and another is ready");
+}
+
+bool Simulation::has_open_exchange(const Chat& chat) const {
+  return std::any_of(chat.exchanges.begin(), chat.exchanges.end(),
+                     [this](std::uint32_t each) { return exchanges_[each]->open(); });
+}
+
+// --- the answer
+
+Sources Simulation::sources_of(const Chat& chat) const {
+  Sources sources;
+  for (const std::uint32_t number : chat.exchanges) {
+    const Exchange& exchange = *exchanges_[number];
+    const bool piped = chat.native && chat.spliced == number;
+    sources.push_back({&exchange.plan, piped ? exchange.arrived : exchange.delivered});
+  }
+  return sources;
+}
+
+// The response has begun with 200.
+void Simulation::check_begun(const Chat& chat) {
+  if (!may_begin(sources_of(chat)))
+    return violate("commit", "the answer begins before its provider has said anything");
+  const std::uint32_t number = chat.exchanges.back();
+  standings_.succeeded(now_, exchanges_[number]->engine, number);
+}
+
+void Simulation::check_client(std::uint32_t number) {
+  const Chat& chat = chats_[number];
+  if (!chat.reading.problem().empty()) return violate("client", chat.reading.problem());
+  if (chat.status != 200 || !chat.is_chat || !chat.ask.stream) return;
+  const std::string fault = fault_of_beginning(chat.reading.told(), sources_of(chat));
+  if (!fault.empty()) violate("answer", fault);
+}
+
+// --- after every step
+
+void Simulation::check_step(std::uint32_t number) {
+  Chat& chat = chats_[number];
+  check_client(number);
+  if (violation_ || chat.closed) return;
+  if (chat.ended || chat.left) {
+    close(number);
+  } else {
+    check_pending(number);
+  }
+  if (gateway_->router().chats() > open_chats_)
+    violate("leak", "the router holds chats that are over");
+}
+
+void Simulation::check_pending(std::uint32_t number) {
+  Chat& chat = chats_[number];
+  if (!chat.is_chat || chat.ask.refused_status != 0)
+    return violate("order", "what can be answered at once is not");
+  const ChatState state = gateway_->router().state_of(chat.id);
+  if (state == ChatState::gone) return violate("order", "a chat is gone without an end");
+  if (state == ChatState::waiting && has_open_exchange(chat))
+    return violate("order", "an exchange is open while the chat waits");
+  if (state != ChatState::waiting && state != ChatState::closing && !has_open_exchange(chat))
+    return violate("liveness", "a chat has neither an exchange nor a wait");
+  // What is over without an answer has failed, even if the same engine is asked again later.
+  if (!chat.responded && !has_open_exchange(chat)) {
+    judge(chat, *exchanges_[chat.exchanges.back()], chat.exchanges.back());
+    if (violation_) return;
+  }
+  // The copy of a spliced body may be behind: then one second look is taken.
+  Instant deadline = std::max(latest_deadline(chat), chat.second_look);
+  if (cause_ == Column::wake_stalled && chat.spliced != kNone && chat.second_look == Instant() &&
+      (deadline <= now_ || chat.wake_at > deadline))
+    deadline = chat.second_look = now_ + limits::splice_lag_ms;
+  if (chat.wake_at > deadline)
+    return violate("deadline", "no wake-up is asked for at " +
+                                   std::to_string(deadline - chat.opened_at) +
+                                   " ms of the chat, when something must have happened");
+  // A wake-up deals with all that is due.
+  if (by_time() && deadline < now_)
+    return violate("deadline", "a deadline has passed and nothing was done");
+  if (chat.exchanges.empty()) return;
+  const Exchange& exchange = *exchanges_[chat.exchanges.back()];
+  if (chat.ask.stream && !chat.responded && exchange.open() &&
+      exchange.plan.content.must_be_known(exchange.delivered))
+    violate("commit", "content has come and is held back");
+}
+
+}  // namespace spillway::sim

@@ -1,0 +1,55 @@
+// What must be true of engines and keys, kept beside the core and without looking into it: who is
+// surely ready, who is surely cooling. Between the two lies what the simulation does not judge (a
+// cooldown that may be over, a failure that has two readings).
+#pragma once
+
+#include <vector>
+
+#include "clock.h"
+#include "kinds.h"
+#include "refusal.h"
+#include "world.h"
+
+namespace spillway::sim {
+
+class Standings {
+ public:
+  void reset(const World& world);
+
+  void began(Instant now, std::size_t engine, std::uint32_t exchange);
+  // `kinds`: what the failure may be called. `whole`: all of the provider's words were read.
+  void failed(Instant now, std::size_t engine, std::size_t key, std::uint32_t exchange,
+              KindSet kinds, const Hint& hint, bool whole);
+  void succeeded(Instant now, std::size_t engine, std::uint32_t exchange);
+  // It ended and said nothing about the engine.
+  void let_go(std::size_t engine, std::uint32_t exchange);
+
+  [[nodiscard]] bool surely_ready(std::size_t engine) const;
+  // Why it is surely not to be called now; nullptr when it may be.
+  [[nodiscard]] const char* surely_cooling(Instant now, std::size_t engine) const;
+  [[nodiscard]] bool key_surely_ready(std::size_t provider, std::size_t key) const;
+  [[nodiscard]] bool key_surely_cooling(Instant now, std::size_t provider, std::size_t key) const;
+
+ private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  struct Standing {
+    bool ready = true;            // never blamed, or taken back since
+    Instant until;                // surely cooling before
+    std::uint32_t probe = kNone;  // the first exchange since the last blame, while it is open
+    Instant probe_until;
+  };
+  struct Key {
+    bool ready = true;
+    Instant until;
+  };
+  void blame(Standing& standing, std::uint32_t exchange, Instant until);
+  void doubt(Standing& standing, std::uint32_t exchange);
+  [[nodiscard]] const Key& key(std::size_t provider, std::size_t index) const;
+  Key& key(std::size_t provider, std::size_t index);
+
+  const World* world_ = nullptr;
+  std::vector<Standing> engines_;
+  std::vector<std::vector<Key>> keys_;  // by provider
+};
+
+}  // namespace spillway::sim
