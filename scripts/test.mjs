@@ -26,6 +26,8 @@ const logs = join(root, 'build/test-logs');
 const kFuzzSeconds = Number(process.env.SPILLWAY_FUZZ_SECONDS ?? 10);
 const kShards = Math.max(2, availableParallelism());
 const kTestTimeoutMs = 120_000;
+/** More is `npm run sim`. */
+const kSimulationSeeds = 20_000;
 const kEndToEndTimeoutMs = 300_000;
 
 /** The runners' closing lines, in the order of the stages. @type {string[]} */
@@ -46,6 +48,7 @@ const stages = [
     work: () => makeModule('emscripten'),
   },
   { name: 'tidy', about: 'clang-tidy', needs: ['native', 'wasi'], work: checkTidy },
+  { name: 'sim', about: `${kSimulationSeeds} seeds of the simulation`, work: simulate },
   { name: 'fuzz', about: `each fuzzer for ${kFuzzSeconds} s`, work: fuzz },
   {
     name: 'js', about: 'tests/js on dist/spillway.wasm', needs: ['wasi'],
@@ -96,6 +99,15 @@ function failedTests(output) {
 /** @param {string} text @param {RegExp} pattern */
 function count(text, pattern) {
   return Number(pattern.exec(text)?.[1] ?? 0);
+}
+
+async function simulate() {
+  const program = join(await cmakeBuild('release', 'spillway_sim'), 'spillway_sim');
+  const { code, output } = await run(
+    program, ['--seeds', String(kSimulationSeeds), '--brief'], { cwd: root, label: 'sim' },
+  );
+  if (code !== 0) throw new Stop(output.trim());
+  return `${kSimulationSeeds} seeds`;
 }
 
 async function fuzz() {

@@ -78,7 +78,9 @@ std::string fault_of_stream(std::string_view body, bool client_left) {
     over = event.contains("error") && !event["error"].is_null();
     // What the official clients' users read of every chunk.
     const bool has_choices = event.contains("choices") && event["choices"].is_array();
-    if (!over && !has_choices) return "an event has no choices: " + data;
+    // A piped provider's error in a shape of its own is followed by one in the client's words.
+    const bool is_foreign_error = event.contains("object") && event["object"] == "error";
+    if (!over && !has_choices && !is_foreign_error) return "an event has no choices: " + data;
   }
   if (client_left) return {};
   if (!stream.whole) return "the last event is not complete";

@@ -16,9 +16,15 @@ void Standings::reset(const World& world) {
 
 void Standings::began(Instant now, std::size_t engine, std::uint32_t exchange) {
   Standing& standing = engines_[engine];
-  if (standing.ready || standing.probe != kNone) return;
+  standing.untold.push_back(exchange);
+  standing.sure = standing.sure || standing.untold.size() == 1;
+  if (standing.ready || !standing.sure || standing.probe != kNone) return;
   standing.probe = exchange;
   standing.probe_until = now + world_->cooldown_ms;
+}
+
+void Standings::Standing::tell(std::uint32_t exchange) {
+  untold.erase(std::remove(untold.begin(), untold.end(), exchange), untold.end());
 }
 
 void Standings::blame(Standing& standing, std::uint32_t exchange, Instant until) {
@@ -36,6 +42,7 @@ void Standings::doubt(Standing& standing, std::uint32_t exchange) {
 void Standings::failed(Instant now, std::size_t engine, std::size_t key_index,
                        std::uint32_t exchange, KindSet kinds, const Hint& hint, bool whole) {
   Standing& standing = engines_[engine];
+  standing.tell(exchange);
   const std::size_t provider = world_->engines[engine].provider;
   const std::size_t keys = keys_[provider].size();
   const auto all = [kinds](KindSet set) { return (kinds & ~set) == 0; };
@@ -64,18 +71,22 @@ void Standings::failed(Instant now, std::size_t engine, std::size_t key_index,
 
 void Standings::succeeded(Instant now, std::size_t engine, std::uint32_t exchange) {
   Standing& standing = engines_[engine];
+  standing.tell(exchange);
   if (standing.ready) return;
   // The probe settles it. Any other success may or may not: it began before the failure.
   const bool is_probe = standing.probe == exchange && now < standing.probe_until;
-  if (is_probe) {
-    standing = {};
-    return;
-  }
+  standing.probe = kNone;
   standing.until = Instant();
+  if (is_probe) {
+    standing.ready = true;
+  } else {
+    standing.sure = false;
+  }
 }
 
 void Standings::let_go(std::size_t engine, std::uint32_t exchange) {
   Standing& standing = engines_[engine];
+  standing.tell(exchange);
   if (standing.probe == exchange) standing.probe = kNone;
 }
 

@@ -37,6 +37,12 @@ class Standings {
     Instant until;                // surely cooling before
     std::uint32_t probe = kNone;  // the first exchange since the last blame, while it is open
     Instant probe_until;
+    // False once it is open whether a success took the blame back: then so is whose the probe is,
+    // until an exchange begins when no other has yet to tell.
+    bool sure = true;
+    std::vector<std::uint32_t> untold;  // exchanges that have begun and told nothing yet
+
+    void tell(std::uint32_t exchange);
   };
   struct Key {
     bool ready = true;
