@@ -260,8 +260,8 @@ export const numberedWords = (model, count) =>
   Array.from({ length: count }, (_, index) => `${index === 0 ? '' : ' '}${model}-${index}`);
 
 /**
- * The numbered words that an engine is asked to go on with: the last answer in the conversation ends
- * in one, whichever engine said it. Without them the engine begins with its own.
+ * The numbered words that an engine is asked to go on with: the last answer in the conversation
+ * ends in one, whichever engine said it. Without them the engine begins with its own.
  * @param {Prompt} prompt @param {string} model @param {number} count
  */
 function wordsToSay({ turns }, model, count) {
