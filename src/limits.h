@@ -41,6 +41,15 @@ inline constexpr std::size_t seam_places_max = 64;
 inline constexpr std::size_t rescue_text_bytes_max = MiB;
 // How often one answer may break off and be gone on with.
 inline constexpr int rescues_max = 3;
+// What is remembered of how soon an engine begins to answer: so many of its last answers; with
+// fewer than the least there is no 95th percentile.
+inline constexpr std::size_t pace_samples_max = 32;
+inline constexpr std::size_t pace_samples_min = 20;
+// Engines of which that is remembered: those of routes that hedge.
+inline constexpr std::size_t pace_engines_max = 256;
+// Hedged requests that may be saved up while nothing is slow. An overload makes everything slow:
+// then it is the share that counts.
+inline constexpr std::int64_t hedges_saved_max = 10;
 // Tool calls in one answer; providers refuse more than 128 tools.
 inline constexpr std::size_t tool_calls_max = 256;
 // Tokens that a provider may count in one answer: a hundred times the largest window. What is more
