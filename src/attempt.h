@@ -40,11 +40,13 @@ struct Attempt {
   ExchangeId exchange = ExchangeId::none;
   bool open = true;           // the exchange has not ended
   std::size_t candidate = 0;  // index into the chain
+  std::size_t record = 0;     // index into the report's attempts
   std::size_t key = 0;
   Target target;
   Mode mode = Mode::translate;
   Dropped dropped;
   Instant started;
+  Millis first_content_ms = 0;  // its engine's deadline
   Instant headers_at;
   Instant content_at;  // the last content
   Instant finished_at;

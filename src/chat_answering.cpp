@@ -6,6 +6,32 @@
 
 namespace spillway {
 
+// When the client is to be told that it is still waited for. Not inside a body that is piped: it
+// may stand in the middle of an event, and its provider has comments of its own.
+Instant Chat::comment_at() const {
+  const KeepAlive& keep_alive = policy_.keep_alive;
+  const bool is_reading = state_ == ChatState::committed;
+  if (!surface_.streams() || state_ == ChatState::closing || state_ == ChatState::gone ||
+      (is_reading && attempt_->mode == Mode::splice))
+    return Instant::never();
+  if (!answering_)
+    return embedded_ || keep_alive.before_content_ms == 0 ? Instant::never()
+                                                          : opened_ + keep_alive.before_content_ms;
+  if (keep_alive.every_ms == 0) return Instant::never();
+  return (is_reading ? std::max(heard_at_, attempt_->content_at) : heard_at_) + keep_alive.every_ms;
+}
+
+void Chat::comment(Instant now, bool reading) {
+  heard_at_ = now;
+  if (!answering_) {
+    answering_ = early_ = true;
+    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, {}));
+  } else if (!reading) {
+    return;
+  }
+  shared_.actions.write(id_, ": keep-alive\n\n");
+}
+
 void Chat::flush() {
   if (!shared_.out.empty()) shared_.actions.write(id_, shared_.out);
   shared_.out.clear();
@@ -14,13 +40,20 @@ void Chat::flush() {
 // The first content is here: from now on this engine is the one that answers.
 void Chat::commit(Instant now) {
   state_ = ChatState::committed;
-  record(now, "ok");
+  record_answer(now);
   shared_.health.succeeded(now, engine().id, attempt_->exchange);
-  if (!answering_) {
-    answering_ = true;
+  if (report_.first_content_ms < 0) {
     report_.first_content_ms = now - opened_;
     report_.mode = name_of(attempt_->mode);
+  }
+  if (!answering_) {
+    answering_ = true;
     shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt_->dropped));
+  } else if (early_) {
+    early_ = false;
+    std::string late;
+    Surface::print_late_head(report_.attempts, attempt_->dropped, late);
+    shared_.actions.write(id_, late);
   }
   if (!attempt_->held.empty()) shared_.actions.write(id_, attempt_->held);
   std::string().swap(attempt_->held);
@@ -48,6 +81,7 @@ void Chat::conclude(Instant now) {
                   failed(FailureKind::content_filter, "the provider's policy stopped the answer"));
     return fail(now, failed(FailureKind::empty, "the answer is empty"));
   }
+  settle_race(now);
   shared_.out.clear();
   print_parts(now);
   if (is_contradicted()) return fail(now, failed(FailureKind::empty, kDoesNotJoin));
@@ -93,7 +127,7 @@ void Chat::complete(Instant now) {
   if (!surface_.streams()) {
     report_.first_content_ms = now - opened_;
     report_.mode = name_of(attempt.mode);
-    record(now, "ok");
+    record_answer(now);
     shared_.health.succeeded(now, engine().id, attempt_->exchange);
     shared_.out.clear();
     if (attempt.mode == Mode::whole) {
@@ -131,9 +165,13 @@ void Chat::answer_error(Instant now, const ClientError& error, Millis retry_afte
   report_.error_code = error.code;
   report_.reason = error.message;
   std::string body;
-  surface_.print_error(error, body);
-  shared_.actions.respond(id_, error.status,
-                          surface_.error_head(report_.attempts, error, retry_after_ms));
+  if (answering_) {
+    surface_.print_stream_error(error, {}, body);
+  } else {
+    surface_.print_error(error, body);
+    shared_.actions.respond(id_, error.status,
+                            surface_.error_head(report_.attempts, error, retry_after_ms));
+  }
   shared_.actions.write(id_, body);
   shared_.actions.end(id_);
   leave(now, Outcome::failed);
@@ -141,6 +179,7 @@ void Chat::answer_error(Instant now, const ClientError& error, Millis retry_afte
 
 // No engine is left: the most useful of their reasons is the answer.
 void Chat::give_up(Instant now) {
+  drop_rival(now, kCancelled);
   if (rescue_) return cut(now, rescue_->broke);
   if (!failure_) {
     answer_error(

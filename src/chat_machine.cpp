@@ -26,6 +26,7 @@ Chat::Chat(RouterShared& shared, ChatOpening opening, Instant now)
       request_(std::move(opening.request)),
       surface_(*request_->dialect, request_->stream, request_->include_usage,
                std::move(opening.headers)),
+      embedded_(opening.embedded),
       opened_(now),
       random_state_(opening.seed) {
   report_.request_id = std::move(opening.request_id);
@@ -64,6 +65,7 @@ void Chat::start(Instant now) {
   messages_ = request_->messages.size();
   keeps_text_ = policy_.rescue && surface_.streams() && !request_->verbatim && chain_.size() > 1 &&
                 request_->messages.back().role != Role::assistant;
+  if (policy_.hedge.on) shared_.pace.earn(policy_.hedge.extra_per_mille);
   try_next(now);
 }
 
@@ -174,7 +176,8 @@ bool Chat::begin(Instant now, std::size_t index) {
   if (!surface_.streams()) attempt->transcript.gather();
   attempt->mode =
       rescue_ ? Mode::translate : choose_mode(surface_.dialect(), provider, target, *request_);
-  first_content_ms_ = first_content_ms(policy_, engine, *request_);
+  attempt->first_content_ms = first_content_ms(policy_, engine, *request_);
+  attempt->record = report_.attempts.size();
   attempt->candidate = index;
   attempt->started = now;
   const Secret* key = nullptr;
@@ -193,6 +196,7 @@ bool Chat::begin(Instant now, std::size_t index) {
   shared_.out.clear();
   write_request_head(provider, target, key, shared_.out);
   shared_.actions.fetch(attempt_->exchange, shared_.out, body);
+  expect_slowness(now);
   arm(now);
   return true;
 }
@@ -208,9 +212,21 @@ void Chat::hang_up() {
 }
 
 void Chat::record(Instant now, std::string_view outcome) {
-  AttemptRecord& attempt = report_.attempts.back();
+  AttemptRecord& attempt = report_.attempts[attempt_->record];
   attempt.outcome = outcome;
   attempt.duration_ms = now - attempt_->started;
+}
+
+// The one that answers stands last.
+void Chat::record_answer(Instant now) {
+  record(now, "ok");
+  std::vector<AttemptRecord>& attempts = report_.attempts;
+  if (attempt_->record + 1 != attempts.size()) {
+    AttemptRecord answer = std::move(attempts[attempt_->record]);
+    attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(attempt_->record));
+    attempts.push_back(std::move(answer));
+  }
+  attempt_->record = attempts.size() - 1;
 }
 
 void Chat::settle_health(Instant now, const Failure& failure) {
@@ -265,7 +281,7 @@ void Chat::fail(Instant now, const Failure& failure) {
   settle_health(now, failure);
   if (state_ == ChatState::committed) {
     pay();
-    report_.attempts.back().outcome = name_of(failure.kind);
+    report_.attempts[attempt_->record].outcome = name_of(failure.kind);
     if (!rescue(now, failure)) cut(now, {failure, engine().id});
     return;
   }
@@ -280,9 +296,11 @@ void Chat::fail(Instant now, const Failure& failure) {
   const Situation standing = situation(now);
   const std::size_t before = rescue_ ? rescue_->attempts : 0;
   const bool spent = static_cast<int>(report_.attempts.size() - before) >= policy_.attempts_max;
-  if (spent || standing.left_ms <= 0) return give_up(now);
+  if ((spent && !rival_) || standing.left_ms <= 0) return give_up(now);
 
   const Verdict verdict = judge(failure, policy_, standing);
+  if (rival_ && (verdict.then == Then::next_key || verdict.then == Then::same_engine))
+    return continue_with_rival(now);
   switch (verdict.then) {
     case Then::stop:
       if (!rescue_) return give_up(now);
@@ -313,14 +331,17 @@ void Chat::fail(Instant now, const Failure& failure) {
       break;
   }
   chain_[index].out = true;
+  if (rival_) return continue_with_rival(now);
   try_next(now);
 }
 
 void Chat::take(Instant now, const input::Close&) {
+  constexpr std::string_view outcome = "client_closed";
+  drop_rival(now, outcome);
   hang_up();
   if (attempt_) {
     shared_.health.let_go(engine().id, attempt_->exchange);
-    if (report_.attempts.back().outcome.empty()) record(now, "client_closed");
+    if (report_.attempts[attempt_->record].outcome.empty()) record(now, outcome);
   }
   leave(now, Outcome::client_closed);
 }
@@ -352,28 +373,33 @@ void Chat::leave(Instant now, Outcome outcome) {
 // --------------------------------------------------------------------------------------------------
 
 Instant Chat::deadline() const {
+  const Instant at = deadline_of(state_, attempt_.get());
+  return rival_ ? std::min(at, deadline_of(rival_state_, rival_.get())) : at;
+}
+
+Instant Chat::deadline_of(ChatState state, const Attempt* attempt) const {
   const Timeouts& timeouts = policy_.timeouts;
   const Instant total = opened_ + timeouts.total_ms;
-  switch (state_) {
+  switch (state) {
     case ChatState::waiting:
       return std::min(total, wait_until_);
     case ChatState::closing:
       return std::min(
-          total, attempt_->finished_at +
+          total, attempt->finished_at +
                      (surface_.streams() ? limits::finish_grace_ms : limits::terminator_grace_ms));
     case ChatState::trying:
     case ChatState::refused:
       // A provider that was asked for a whole answer sends its headers when it has one.
-      return attempt_->target.stream ? std::min(total, attempt_->started + timeouts.headers_ms)
-                                     : total;
+      return attempt->target.stream ? std::min(total, attempt->started + timeouts.headers_ms)
+                                    : total;
     case ChatState::listening:
     case ChatState::committed:
-      if (!attempt_->target.stream) return total;
-      if (attempt_->finished())
-        return std::min(total, attempt_->finished_at + limits::finish_grace_ms);
-      if (attempt_->transcript.has_content())
-        return std::min(total, attempt_->content_at + timeouts.idle_ms);
-      return std::min(total, attempt_->headers_at + first_content_ms_);
+      if (!attempt->target.stream) return total;
+      if (attempt->finished())
+        return std::min(total, attempt->finished_at + limits::finish_grace_ms);
+      if (attempt->transcript.has_content())
+        return std::min(total, attempt->content_at + timeouts.idle_ms);
+      return std::min(total, attempt->headers_at + attempt->first_content_ms);
     case ChatState::gone:
       break;
   }
@@ -383,7 +409,7 @@ Instant Chat::deadline() const {
 // Asks for a wake-up no later than the deadline. An earlier one that is already asked for stays: it
 // will look again. So a token, which only moves the deadline back, costs no timer.
 void Chat::arm(Instant) {
-  const Instant at = deadline();
+  const Instant at = std::min({deadline(), hedge_at_, comment_at()});
   if (state_ == ChatState::gone || armed_ <= at) return;
   armed_ = at;
   shared_.actions.wake(id_, at);
@@ -393,7 +419,12 @@ void Chat::take(Instant now, const input::Wake& wake) {
   armed_ = Instant::never();
   // While the client takes no bytes, none are read: the provider is not to blame for the silence.
   if (!wake.reading && state_ == ChatState::committed) attempt_->content_at = now;
-  if (deadline() > now) return arm(now);
+  if (hedge_at_ <= now) hedge(now);
+  if (rival_ && deadline_of(state_, attempt_.get()) > now) turn();
+  if (deadline_of(state_, attempt_.get()) > now) {
+    if (comment_at() <= now) comment(now, wake.reading);
+    return arm(now);
+  }
   if (!wake.reading && may_be_behind()) {
     attempt_->overdue = true;
     armed_ = now + limits::splice_lag_ms;
@@ -423,9 +454,11 @@ void Chat::expire(Instant now) {
     const Failure failure =
         failed(FailureKind::timeout, "no whole answer within " + seconds_text(timeouts.total_ms));
     if (state_ == ChatState::committed) return fail(now, failure);
+    drop_rival(now, name_of(failure.kind));
     hang_up();
     if (attempt_) shared_.health.let_go(engine().id, attempt_->exchange);
-    if (attempt_ && report_.attempts.back().outcome.empty()) record(now, name_of(failure.kind));
+    if (attempt_ && report_.attempts[attempt_->record].outcome.empty())
+      record(now, name_of(failure.kind));
     failure_ = Remembered{failure, attempt_ ? engine().id : report_.requested};
     return give_up(now);
   }
@@ -435,8 +468,8 @@ void Chat::expire(Instant now) {
     return fail(now, failed(FailureKind::timeout,
                             "no response within " + seconds_text(timeouts.headers_ms)));
   if (!attempt_->transcript.has_content())
-    return fail(
-        now, failed(FailureKind::timeout, "no content within " + seconds_text(first_content_ms_)));
+    return fail(now, failed(FailureKind::timeout,
+                            "no content within " + seconds_text(attempt_->first_content_ms)));
   fail(now, failed(FailureKind::timeout, "silent for " + seconds_text(timeouts.idle_ms)));
 }
 

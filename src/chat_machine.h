@@ -1,6 +1,7 @@
 // One request being served: the state machine of router.h's picture, and the only place where its
 // states change. chat_machine.cpp chooses engines, ends attempts and keeps deadlines;
-// chat_reading.cpp reads upstream; chat_answering.cpp speaks to the client.
+// chat_reading.cpp reads upstream; chat_answering.cpp speaks to the client; chat_racing.cpp asks
+// two engines at once; chat_rescuing.cpp goes on with an answer that broke off.
 #pragma once
 
 #include <optional>
@@ -29,9 +30,8 @@ class Chat {
 
   [[nodiscard]] ChatState state() const { return state_; }
   [[nodiscard]] ChatId id() const { return id_; }
-  [[nodiscard]] bool has_exchange(ExchangeId exchange) const {
-    return attempt_ && attempt_->open && attempt_->exchange == exchange;
-  }
+  // Whether it still wants to hear of this exchange; what it takes next is about that.
+  bool turn_to(ExchangeId exchange);
 
  private:
   struct Candidate {
@@ -87,6 +87,14 @@ class Chat {
   [[nodiscard]] Millis retry_after_ms(Instant now) const;
   void flush();
 
+  // asking a second engine while the first is slow
+  void expect_slowness(Instant now);
+  void hedge(Instant now);
+  void turn();
+  void settle_race(Instant now);
+  void drop_rival(Instant now, std::string_view outcome);
+  void continue_with_rival(Instant now);
+
   // going on with an answer that broke off
   [[nodiscard]] bool may_be_rescued() const;
   bool rescue(Instant now, const Failure& failure);
@@ -99,6 +107,7 @@ class Chat {
   [[nodiscard]] bool is_contradicted() const {
     return rescue_ && rescue_->seam->state() == Seam::State::contradicted;
   }
+  static constexpr std::string_view kCancelled = "cancelled";
   static constexpr const char* kDoesNotJoin = "it does not go on where the answer stopped";
   void pay();
   [[nodiscard]] std::string paid() const;
@@ -109,10 +118,14 @@ class Chat {
   void settle_health(Instant now, const Failure& failure);
   [[nodiscard]] Situation situation(Instant now);
   void record(Instant now, std::string_view outcome);
+  void record_answer(Instant now);
   void leave(Instant now, Outcome outcome);
 
   // deadlines
   [[nodiscard]] Instant deadline() const;
+  [[nodiscard]] Instant deadline_of(ChatState state, const Attempt* attempt) const;
+  [[nodiscard]] Instant comment_at() const;
+  void comment(Instant now, bool reading);
   void arm(Instant now);
   [[nodiscard]] bool may_be_behind() const;
   void expire(Instant now);
@@ -128,13 +141,21 @@ class Chat {
   Surface surface_;
   Policy policy_;
   std::vector<Candidate> chain_;
-  std::unique_ptr<Attempt> attempt_;
+  std::unique_ptr<Attempt> attempt_;  // of a chat that hedges, the one that was heard of last
+  std::unique_ptr<Attempt> rival_;    // the other one, and how it stands
+  ChatState rival_state_ = ChatState::trying;
+  bool racing_ = false;  // the attempt's first content counts for hedging
+  bool hedged_ = false;
+  Instant hedge_at_ = Instant::never();
   std::optional<Remembered> failure_;  // the most useful so far
   bool answering_ = false;             // the response has begun
-  bool keeps_text_ = false;            // to go on from there, should it break off
-  bool joinable_ = true;               // nothing but text and reasoning so far
-  std::string text_;                   // escaped: what the client has of the answer's text
-  std::size_t messages_ = 0;           // of the client's own
+  bool early_ = false;                 // before it was known which engine answers
+  bool embedded_;
+  Instant heard_at_;          // when the client last got something that is no content
+  bool keeps_text_ = false;   // to go on from there, should it break off
+  bool joinable_ = true;      // nothing but text and reasoning so far
+  std::string text_;          // escaped: what the client has of the answer's text
+  std::size_t messages_ = 0;  // of the client's own
   std::optional<Rescue> rescue_;
   std::string refusals_;  // which engines cannot take the request, and why
   Report report_;
@@ -143,7 +164,6 @@ class Chat {
   Instant armed_ = Instant::never();
   std::size_t waiting_candidate_ = 0;
   Millis waited_ms_ = 0;
-  Millis first_content_ms_ = 0;  // the deadline of this attempt's engine
   std::uint64_t random_state_;
 };
 

@@ -20,7 +20,7 @@ void Chat::take(Instant now, const input::Response& response) {
   if (state_ != ChatState::trying) return;
   attempt_->headers_at = now;
   attempt_->status = response.status;
-  report_.attempts.back().status = response.status;
+  report_.attempts[attempt_->record].status = response.status;
   const ResponseHead head = read_response_head(response.status, response.head);
   const bool good = response.status >= 200 && response.status < 300;
   if (good && (!attempt_->target.stream || may_stream(head))) {
@@ -152,6 +152,7 @@ void Chat::after_frames(Instant now) {
     const std::size_t begun =
         attempt.mode == Mode::splice ? attempt.framing.unfinished().size() : 0;
     if (is_contradicted()) return fail(now, failed(FailureKind::empty, kDoesNotJoin));
+    if (attempt.transcript.has_content()) settle_race(now);
     if (surface_.streams() && attempt.transcript.has_content()) {
       if (is_joined()) commit(now);
     } else if (attempt.held.size() - begun > limits::held_bytes_max) {

@@ -85,6 +85,7 @@ bool Chat::rescue(Instant now, const Failure& failure) {
   if (!attempt.printed && !rescue_) identify(now);
   chain_[attempt.candidate].out = true;
   ++report_.rescues;
+  heard_at_ = now;
   rescue_ = Rescue{{failure, engine().id}, text_.size(), report_.attempts.size(), false, false, {}};
   try_next(now);
   return true;
@@ -150,7 +151,7 @@ void Chat::print_joined() {
 
 // What the engine that answers has counted so far.
 void Chat::pay() {
-  AttemptRecord& attempt = report_.attempts.back();
+  AttemptRecord& attempt = report_.attempts[attempt_->record];
   attempt.answered = true;
   report_.answered_model = attempt_->model;
   attempt.usage = attempt_->transcript.usage();

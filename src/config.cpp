@@ -70,6 +70,31 @@ bool read_timeouts(const Field& field, Timeouts& timeouts) {
   });
 }
 
+bool read_hedge(const Field& field, Hedge& hedge) {
+  if (field.type() == json::Type::boolean) return field.boolean(hedge.on);
+  if (field.type() != json::Type::object) return field.expected("true, false or an object");
+  hedge.on = true;
+  return field.members([&hedge](const std::string& name, const Field& member) {
+    if (name == "after") {
+      constexpr Word<Millis> words[] = {{"p95", 0}};
+      if (member.type() == json::Type::string) return member.word(hedge.after_ms, words);
+      return member.integer(hedge.after_ms, 1, limits::timeout_ms_max);
+    }
+    if (name == "max_extra") return member.share(hedge.extra_per_mille);
+    if (name == "tools") return member.boolean(hedge.tools);
+    return member.unknown("after, max_extra, tools");
+  });
+}
+
+bool read_keep_alive(const Field& field, KeepAlive& keep_alive) {
+  return field.members([&keep_alive](const std::string& name, const Field& member) {
+    if (name == "every_ms") return member.integer(keep_alive.every_ms, 0, limits::timeout_ms_max);
+    if (name == "before_content_ms")
+      return member.integer(keep_alive.before_content_ms, 0, limits::timeout_ms_max);
+    return member.unknown("every_ms, before_content_ms");
+  });
+}
+
 bool read_policy_member(const std::string& name, const Field& field, Policy& policy) {
   if (name == "chain") return read_chain(field, policy.chain);
   if (name == "attempts_max") return field.integer(policy.attempts_max, 1, limits::attempts_max);
@@ -80,12 +105,13 @@ bool read_policy_member(const std::string& name, const Field& field, Policy& pol
   if (name == "timeouts") return read_timeouts(field, policy.timeouts);
   if (name == "on_auth_error") return field.word(policy.on_auth_error, kOnFailureWords);
   if (name == "on_content_filter") return field.word(policy.on_content_filter, kOnFailureWords);
+  if (name == "hedge") return read_hedge(field, policy.hedge);
+  if (name == "keep_alive") return read_keep_alive(field, policy.keep_alive);
   if (name == "rescue") return field.boolean(policy.rescue);
   if (name == "strict") return field.boolean(policy.strict);
   return field.unknown(
       "chain, attempts_max, attempts_per_engine, rate_limit_wait_ms, timeouts, on_auth_error, "
-      "on_content_filter, "
-      "rescue, strict");
+      "on_content_filter, hedge, keep_alive, rescue, strict");
 }
 
 bool is_name(std::string_view text) {

@@ -108,6 +108,23 @@ struct Timeouts {
   Millis total_ms = 600'000;  // the whole chat
 };
 
+// A second engine is asked as well when the first is slow to its first content; the sooner one
+// answers.
+struct Hedge {
+  bool on = false;
+  Millis after_ms = 0;                 // 0: the engine's own 95th percentile, once it is learned
+  std::int64_t extra_per_mille = 100;  // of all requests, so many more may be made
+  bool tools = false;                  // requests with tools too
+};
+
+// Comments in a stream, for whoever ends a connection that is silent. 0: none.
+struct KeepAlive {
+  Millis every_ms = 15'000;
+  // Since the request came. With it the response begins, so that a failure is told inside it.
+  // Sooner than any platform that bounds it wants it to begin (25 s).
+  Millis before_content_ms = 20'000;
+};
+
 // How one chat is routed. A route has one; a request's `spillway` object changes members of it.
 struct Policy {
   std::vector<std::string> chain;  // engine ids, in order of preference
@@ -117,6 +134,8 @@ struct Policy {
   Timeouts timeouts;
   OnFailure on_auth_error = OnFailure::stop;
   OnFailure on_content_filter = OnFailure::stop;
+  Hedge hedge;
+  KeepAlive keep_alive;
   bool rescue = true;   // an answer that breaks off is gone on with by the next engine
   bool strict = false;  // an engine that would drop a field of the request is skipped
 };

@@ -73,6 +73,14 @@ class Field {
     out = static_cast<Integer>(*number);
     return true;
   }
+  // A number from 0 to 1, in thousandths.
+  bool share(std::int64_t& per_mille) const {
+    const auto number = json::Reader(value_).number();
+    if (!number || *number < 0 || *number > 1)
+      return refuse("expected a number from 0 to 1, got " + std::string(value_));
+    per_mille = std::llround(*number * 1000);
+    return true;
+  }
   bool price(Price& out) const {
     const auto usd = json::Reader(value_).number();
     constexpr double usd_max = 1e6;

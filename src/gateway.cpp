@@ -286,6 +286,7 @@ void Gateway::open_chat(Instant now, Call& call, HttpRequest& request) {
   opening.headers = std::move(call.headers);
   opening.request_id = std::move(call.request_id);
   opening.seed = call.seed;
+  opening.embedded = call.trusted;
   router_.open(now, std::move(opening));
 }
 

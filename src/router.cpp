@@ -5,7 +5,7 @@
 namespace spillway {
 
 Router::Router(const Config& config, Actions& actions)
-    : shared_{config, actions, Health(config.cooldown_ms), 1, {}, {}, {}, {}, {}} {}
+    : shared_{config, actions, Health(config.cooldown_ms), {}, 1, {}, {}, {}, {}, {}} {}
 
 Router::~Router() = default;
 
@@ -19,7 +19,7 @@ Chat* Router::find(ExchangeId exchange) {
   const auto found = shared_.exchanges.find(exchange);
   if (found == shared_.exchanges.end()) return nullptr;
   Chat* const chat = find(found->second);
-  return chat != nullptr && chat->has_exchange(exchange) ? chat : nullptr;
+  return chat != nullptr && chat->turn_to(exchange) ? chat : nullptr;
 }
 
 ChatState Router::state_of(ChatId chat) const {

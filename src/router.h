@@ -25,6 +25,7 @@
 #include "chat.h"
 #include "config.h"
 #include "health.h"
+#include "pace.h"
 #include "surface.h"
 #include "transcript.h"
 
@@ -48,6 +49,7 @@ struct ChatOpening {
   CommonHeaders headers;                 // of every response to this client
   std::string request_id;
   std::uint64_t seed = 0;
+  bool embedded = false;  // the program itself asks: nothing between ends a silent connection
 };
 
 // What all chats share.
@@ -55,6 +57,7 @@ struct RouterShared {
   const Config& config;
   Actions& actions;
   Health health;
+  Pace pace;
   std::int32_t next_exchange = 1;
   std::map<ExchangeId, ChatId> exchanges;
   // Reused from step to step, so that a token allocates nothing.

@@ -57,6 +57,7 @@ void append_number(std::string& out, std::int64_t number) { json::append_decimal
 std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
   std::string value;
   for (const AttemptRecord& attempt : attempts) {
+    if (attempt.outcome.empty()) continue;  // it is under way
     if (!value.empty()) value += ", ";
     append_token(value, attempt.engine);
     value += '=';
@@ -74,6 +75,7 @@ std::string timing_value(const std::vector<AttemptRecord>& attempts) {
   std::string value;
   Millis total = 0;
   for (const AttemptRecord& attempt : attempts) {
+    if (attempt.outcome.empty()) continue;
     value += "attempt;desc=\"";
     append_token(value, attempt.engine);
     value += ' ';
@@ -89,8 +91,9 @@ std::string timing_value(const std::vector<AttemptRecord>& attempts) {
 }
 
 void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts) {
-  if (attempts.empty()) return;
-  head.add("x-spillway-attempts", attempts_value(attempts));
+  const std::string value = attempts_value(attempts);
+  if (value.empty()) return;
+  head.add("x-spillway-attempts", value);
   head.add("server-timing", timing_value(attempts));
 }
 
@@ -278,7 +281,7 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
   HeadWriter head(common_);
   head.add("content-type", stream_ ? "text/event-stream; charset=utf-8" : "application/json");
   head.add("cache-control", stream_ ? "no-cache, no-transform" : "no-store");
-  if (!attempts.empty()) {
+  if (!attempts.empty() && attempts.back().outcome == "ok") {
     std::string engine;
     append_token(engine, attempts.back().engine);
     head.add("x-spillway-engine", engine);
@@ -286,6 +289,19 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
   add_attempts(head, attempts);
   if (!dropped.empty()) head.add("x-spillway-dropped", list_of(dropped));
   return head.take();
+}
+
+void Surface::print_late_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped,
+                              std::string& out) {
+  out += ": x-spillway-engine: ";
+  append_token(out, attempts.back().engine);
+  out += "\n: x-spillway-attempts: ";
+  out += attempts_value(attempts);
+  if (!dropped.empty()) {
+    out += "\n: x-spillway-dropped: ";
+    out += list_of(dropped);
+  }
+  out += "\n\n";
 }
 
 std::string Surface::error_head(const std::vector<AttemptRecord>& attempts,

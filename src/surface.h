@@ -65,6 +65,9 @@ class Surface {
   // Response heads, JSON objects.
   [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts,
                                         const Dropped& dropped) const;
+  // What of the answer's head was not known when the stream began, as comments.
+  static void print_late_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped,
+                              std::string& out);
   [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts,
                                        const ClientError& error, Millis retry_after_ms) const;
 

@@ -428,7 +428,8 @@ TEST(ConfigRefuse, EachWrongField) {
        "expected one of stop, next, got true"},
       {R"({"routes":{"standard":{"retries":1}}})", "routes.standard.retries",
        "unknown field; expected one of chain, attempts_max, attempts_per_engine, "
-       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, rescue, strict"},
+       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, hedge, keep_alive, "
+       "rescue, strict"},
 
       {R"({"default_route":"nowhere"})", "default_route",
        "expected the name of a route, got \"nowhere\""},

@@ -694,11 +694,16 @@ TEST(PolicyResolve, RefusedPolicies) {
        "expected a whole number from 1 to 32, got 33"},
       {R"({"attempts":1})", "spillway.attempts",
        "unknown field; expected one of chain, attempts_max, attempts_per_engine, "
-       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, rescue, strict"},
+       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, hedge, keep_alive, "
+       "rescue, strict"},
       {R"({"chain":[]})", "spillway.chain", "expected at least one engine"},
       {R"({"chain":["acme:small",7]})", "spillway.chain[1]", "expected a string, got a number"},
       {R"({"timeouts":{"idle_ms":0}})", "spillway.timeouts.idle_ms",
        "expected a whole number from 1 to 86400000, got 0"},
+      {R"({"keep_alive":{"every_ms":-1}})", "spillway.keep_alive.every_ms",
+       "expected a whole number from 0 to 86400000, got -1"},
+      {R"({"keep_alive":{"ms":1}})", "spillway.keep_alive.ms",
+       "unknown field; expected one of every_ms, before_content_ms"},
       {R"({"on_auth_error":"retry"})", "spillway.on_auth_error",
        "expected one of stop, next, got \"retry\""},
   };

@@ -22,6 +22,7 @@ class Recorder final : public Actions {
     int status = 0;
     std::string head;
     std::string body;
+    int writes = 0;
     int ends = 0;  // must be 1, once it is over
   };
 
@@ -35,7 +36,10 @@ class Recorder final : public Actions {
     response.status = status;
     response.head = head;
   }
-  void write(ChatId chat, std::string_view bytes) override { responses[chat].body += bytes; }
+  void write(ChatId chat, std::string_view bytes) override {
+    ++responses[chat].writes;
+    responses[chat].body += bytes;
+  }
   void splice(ChatId, ExchangeId exchange) override { splices.push_back(exchange); }
   void end(ChatId chat) override { ++responses[chat].ends; }
   void wake(ChatId chat, Instant at) override { wakes[chat] = at; }

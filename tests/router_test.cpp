@@ -22,7 +22,8 @@ constexpr const char* kConfig = R"({
     "acme": {"dialect": "openai_chat", "base_url": "https://acme.test"},
     "bravo": {"dialect": "openai_chat", "base_url": "https://bravo.test"}
   },
-  "routes": {"pair": {"chain": ["acme:a", "bravo:b"]}}
+  "routes": {"pair": {"chain": ["acme:a", "bravo:b"]},
+             "hedged": {"chain": ["acme:a", "bravo:b"], "hedge": {"max_extra": 1}}}
 })";
 
 constexpr std::string_view kStreamHead = R"({"content-type":"text/event-stream"})";
@@ -37,10 +38,10 @@ constexpr std::string_view kDone = "data: [DONE]\n\n";
 // A gateway whose host does nothing by itself.
 class Bench {
  public:
-  ChatId open(Instant now, bool stream = true) {
+  ChatId open(Instant now, bool stream = true, const char* model = "pair") {
     const json head{
         {"method", "POST"}, {"url", "https://a.test/v1/chat/completions"}, {"trusted", true}};
-    const json body{{"model", "pair"},
+    const json body{{"model", model},
                     {"stream", stream},
                     {"messages", {{{"role", "user"}, {"content", "Hi"}}}}};
     return gateway_.open(now, 1, {head.dump(), body.dump()});
@@ -148,6 +149,114 @@ TEST(RouterProbe, AClientThatLeavesBeforeItsAnswerLetsTheNextChatProbe) {
   bench.step(now, input::Close{probe});
   bench.open(now);
   EXPECT_EQ(bench.called(), "acme");
+}
+
+// --- two engines at once
+
+// Chats whose first engine begins after so long, and is finished at once. Gives the time at the
+// end.
+Instant answered(Bench& bench, Instant now, Millis wait) {
+  const ChatId chat = bench.open(now, true, "hedged");
+  const ExchangeId exchange = bench.exchange();
+  now = now + wait;
+  bench.respond(now, exchange);
+  for (const std::string_view bytes : {kContent, kFinish, kDone})
+    bench.step(now, input::Chunk{exchange, bytes});
+  bench.step(now, input::End{exchange});
+  EXPECT_EQ(bench.host().responses[chat].ends, 1);
+  return now;
+}
+
+TEST(RouterHedge, AnEngineThatIsSlowerThanUsualIsJoinedByTheNext) {
+  Bench bench;
+  Instant now = kNow;
+  for (std::size_t answer = 0; answer < limits::pace_samples_min; ++answer)
+    now = answered(bench, now, answer == 0 ? 3000 : 400);
+  const ChatId chat = bench.open(now, true, "hedged");
+  const std::size_t asked = bench.fetches();
+  const ExchangeId slow = bench.exchange();
+  EXPECT_EQ(bench.host().wakes[chat], now + 400) << "what all but one of twenty took";
+  bench.step(now + 399, input::Wake{chat, true});
+  EXPECT_EQ(bench.fetches(), asked);
+  bench.step(now + 400, input::Wake{chat, true});
+  ASSERT_EQ(bench.fetches(), asked + 1);
+  EXPECT_EQ(bench.called(), "bravo");
+  const ExchangeId quick = bench.exchange();
+  bench.respond(now + 500, slow);
+  bench.respond(now + 600, quick);
+  EXPECT_EQ(bench.host().responses[chat].times, 0) << "headers are no content";
+  EXPECT_TRUE(bench.host().cancels.empty());
+  bench.step(now + 700, input::Chunk{quick, kContent});
+  EXPECT_EQ(bench.host().cancels, std::vector{slow});
+  // The loser is over, whatever it still says.
+  bench.step(now + 701, input::Chunk{slow, kContent});
+  bench.step(now + 702, input::End{slow});
+  bench.step(now + 703, input::Chunk{quick, kDone});
+  bench.step(now + 704, input::End{quick});
+  EXPECT_EQ(bench.host().responses[chat].ends, 1);
+  EXPECT_EQ(bench.router().exchanges(), 0U);
+  EXPECT_EQ(bench.router().chats(), 0U);
+}
+
+// It is slow for good: once enough of its answers would have taken long, that is what is usual.
+TEST(RouterHedge, WhatIsAlwaysSlowIsNotHedgedForEver) {
+  Bench bench;
+  Instant now = kNow;
+  for (std::size_t answer = 0; answer < limits::pace_samples_min; ++answer)
+    now = answered(bench, now, 100);
+  int hedges = 0;
+  for (std::size_t answer = 0; answer < limits::pace_samples_max; ++answer) {
+    const ChatId chat = bench.open(now, true, "hedged");
+    const std::size_t asked = bench.fetches();
+    const ExchangeId first = bench.exchange();
+    const Instant usual = bench.host().wakes[chat];
+    if (usual < now + 1000) bench.step(usual, input::Wake{chat, true});
+    const bool hedged = bench.fetches() > asked;
+    hedges += hedged ? 1 : 0;
+    // The second engine would take as long, so that the first is known to have taken 900 or more.
+    now = now + 1000;
+    const ExchangeId winner = hedged ? bench.exchange() : first;
+    bench.respond(now, winner);
+    bench.step(now, input::Chunk{winner, kContent});
+    bench.step(now, input::Close{chat});
+    now = now + 1;
+  }
+  EXPECT_EQ(hedges, 2) << "the second slow answer of the last twenty makes slow usual";
+}
+
+TEST(RouterHedge, BothDeadlinesAreKept) {
+  Bench bench;
+  Instant now = kNow;
+  for (std::size_t answer = 0; answer < limits::pace_samples_min; ++answer)
+    now = answered(bench, now, 100);
+  const ChatId chat = bench.open(now, true, "hedged");
+  const ExchangeId slow = bench.exchange();
+  bench.step(now + 100, input::Wake{chat, true});
+  const ExchangeId second = bench.exchange();
+  const Instant headers_due = now + Timeouts().headers_ms;
+  EXPECT_EQ(bench.host().wakes[chat], headers_due);
+  bench.step(headers_due, input::Wake{chat, true});
+  EXPECT_EQ(bench.host().cancels, std::vector{slow});
+  EXPECT_EQ(bench.host().wakes[chat], headers_due + 100);
+  bench.step(headers_due + 100, input::Wake{chat, true});
+  EXPECT_EQ(bench.host().cancels, (std::vector{slow, second}));
+  EXPECT_EQ(bench.host().responses[chat].status, 504);
+}
+
+// --- writes
+
+TEST(RouterWrites, EventsOfOneReadLeaveInOneWrite) {
+  Bench bench;
+  const ChatId chat = bench.open(kNow);
+  bench.respond(kNow, bench.exchange());
+  bench.step(kNow, input::Chunk{bench.exchange(), kContent});
+  const Recorder::Response& response = bench.host().responses[chat];
+  EXPECT_EQ(response.writes, 1);
+  std::string events;
+  for (int event = 0; event < 20; ++event) events += kContent;
+  bench.step(kNow, input::Chunk{bench.exchange(), events});
+  EXPECT_EQ(response.writes, 2);
+  EXPECT_GT(response.body.size(), events.size());
 }
 
 // --- inputs in any order

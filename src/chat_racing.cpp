@@ -1,0 +1,83 @@
+// Asking two engines at once: when one is slower to its first content than it usually is, a second
+// one starts. The first content wins; the loser is cancelled.
+//
+// attempt_ and state_ are always those of the attempt that is dealt with; the other one waits in
+// rival_ and rival_state_. So everything else is written as if there were one.
+
+#include "chat_machine.h"
+
+namespace spillway {
+
+bool Chat::turn_to(ExchangeId exchange) {
+  const auto is_it = [exchange](const std::unique_ptr<Attempt>& attempt) {
+    return attempt && attempt->open && attempt->exchange == exchange;
+  };
+  if (is_it(attempt_)) return true;
+  if (!is_it(rival_)) return false;
+  turn();
+  return true;
+}
+
+void Chat::turn() {
+  std::swap(attempt_, rival_);
+  std::swap(state_, rival_state_);
+}
+
+// An attempt has begun: when it counts as slow.
+void Chat::expect_slowness(Instant now) {
+  const Hedge& hedge = policy_.hedge;
+  racing_ = hedge.on && attempt_->target.stream && !rescue_;
+  hedge_at_ = Instant::never();
+  if (!racing_ || hedged_ || (!request_->tools.empty() && !hedge.tools)) return;
+  const Millis usual = hedge.after_ms > 0 ? hedge.after_ms : shared_.pace.p95(engine().id);
+  if (usual >= 0) hedge_at_ = now + usual;
+}
+
+void Chat::hedge(Instant now) {
+  hedge_at_ = Instant::never();
+  const bool is_waiting = state_ == ChatState::trying || state_ == ChatState::listening;
+  const bool is_spent = static_cast<int>(report_.attempts.size()) >= policy_.attempts_max;
+  if (!racing_ || !is_waiting || is_spent) return;
+  // Nobody is called for this who is cooling.
+  const std::size_t slow = attempt_->candidate;
+  auto other = pick(now, slow);
+  if (!other || ready_at(now, chain_[*other]) > now || !shared_.pace.spend()) return;
+  hedged_ = true;
+  rival_ = std::move(attempt_);
+  rival_state_ = state_;
+  for (; other && ready_at(now, chain_[*other]) <= now; other = pick(now, slow))
+    if (begin(now, *other)) return;
+  continue_with_rival(now);
+}
+
+// The attempt has content, or is over and good without: it answers.
+void Chat::settle_race(Instant now) {
+  if (!racing_) return;
+  racing_ = false;
+  hedge_at_ = Instant::never();
+  shared_.pace.learn(engine().id, now - attempt_->started);
+  // It takes longer than this: else one that always loses would never be known as slow.
+  if (rival_) shared_.pace.learn(chain_[rival_->candidate].engine.id, now - rival_->started);
+  drop_rival(now, kCancelled);
+}
+
+void Chat::drop_rival(Instant now, std::string_view outcome) {
+  if (!rival_) return;
+  turn();
+  hang_up();
+  shared_.health.let_go(engine().id, attempt_->exchange);
+  record(now, outcome);
+  turn();
+  rival_.reset();
+}
+
+// The attempt is over and no answer: the other one is still asked.
+void Chat::continue_with_rival(Instant now) {
+  attempt_ = std::move(rival_);
+  state_ = rival_state_;
+  text_.clear();
+  joinable_ = true;
+  arm(now);
+}
+
+}  // namespace spillway
