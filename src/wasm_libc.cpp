@@ -9,8 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 
 #if __has_include(<__verbose_abort>)  // libc++ 15 and later
 #include <__verbose_abort>
@@ -51,12 +49,3 @@ void* memset(void* to, int byte, std::size_t size) { return __builtin_memset(to,
 [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
 
 }  // extern "C"
-
-void* operator new(std::size_t size) {
-  void* const block = std::malloc(size);
-  if (block == nullptr) __builtin_trap();
-  return block;
-}
-
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t /*size*/) noexcept { std::free(block); }
