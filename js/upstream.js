@@ -76,15 +76,19 @@ export async function pump(core, chat, exchange) {
 
 /** @param {Core} core @param {Exchange} exchange */
 async function send(core, { url, method, headers, body, abort: { signal } }) {
-  // Checked apart: the runtime's own message would quote the address or the header.
   try {
-    new URL(url);
-    new Headers(headers);
-  } catch {
-    throw new Error('the address or a header of the request is not valid');
+    // Redirects are not followed: they would carry the key to another place.
+    return await core.fetch(url, { method, headers, body, signal, redirect: 'manual' });
+  } catch (error) {
+    // The runtime's own message would quote the address or the header.
+    try {
+      new URL(url);
+      new Headers(headers);
+    } catch {
+      throw new Error('the address or a header of the request is not valid');
+    }
+    throw error;
   }
-  // Redirects are not followed: they would carry the key to another place.
-  return core.fetch(url, { method, headers, body, signal, redirect: 'manual' });
 }
 
 /** @param {Chat} chat @param {Exchange} exchange */
