@@ -466,7 +466,9 @@ bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std
 void RequestReader::take_data_url(Content& part) {
   std::string_view url = part.url.escaped();
   if (url.find('\\') != std::string_view::npos) {  // some writers escape every slash
-    url = request_.keep(json::unescaped(part.url));
+    std::string least;
+    json::append_escaped(least, json::unescaped(part.url));
+    url = request_.keep(std::move(least));
     part.url = JsonText::trusted(url);
   }
   constexpr std::string_view marker = ";base64,";

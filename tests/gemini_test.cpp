@@ -124,6 +124,15 @@ TEST(GeminiRequest, Media) {
   EXPECT_EQ(inline_only.body.find("x.test"), std::string::npos);
 }
 
+// Slashes that were escaped are not for data URLs to be seen; what must be escaped stays so.
+TEST(GeminiRequest, EscapesInUrls) {
+  EXPECT_EQ(contents(R"([{"role":"user","content":[
+      {"type":"image_url","image_url":{"url":"https:\/\/x.test\/\"}],\u0022a"}},
+      {"type":"image_url","image_url":{"url":"data:image\/png;base64,QU\/D\"\\"}}]}])"),
+            R"([{"role":"user","parts":[{"fileData":{"fileUri":"https://x.test/\"}],\"a"}},)"
+            R"({"inlineData":{"mimeType":"image/png","data":"QU/D\"\\"}}]}])");
+}
+
 TEST(GeminiRequest, PartsWithoutAPlaceAreReported) {
   EXPECT_EQ(
       encode(R"({"model":"m","messages":[{"role":"user","name":"ann","content":[
