@@ -1,5 +1,5 @@
 # fuzz_<name> for each tests/fuzz/<name>.cpp (it defines LLVMFuzzerTestOneInput).
-# Run: build/fuzz/fuzz_<name> -max_total_time=60 build/fuzz/corpus/<name> tests/fuzz/corpus/<name>
+# `npm run fuzz` runs them.
 file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/*.cpp)
 foreach(source ${fuzz_sources})
   get_filename_component(name ${source} NAME_WE)

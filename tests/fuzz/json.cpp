@@ -1,11 +1,12 @@
 // The JSON reader and writer on any bytes: agrees with nlohmann/json on what is JSON and on what
 // every read gives (json_reference.h); escaping gives valid JSON, and unescaping undoes it.
+#include "json.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
 #include "../json_reference.h"
-#include "json.h"
 
 namespace {
 

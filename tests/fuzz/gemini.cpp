@@ -1,0 +1,6 @@
+// What a provider of gemini answers, on any bytes (decode.h).
+#include "decode.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return spillway::fuzz::fuzz_decoder(spillway::adapters::gemini, data, size);
+}
