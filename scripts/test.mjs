@@ -11,8 +11,9 @@
 
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { checkFormat, checkTidy, checkTypes, filesIn } from './lib/checks.mjs';
+import { fuzz, fuzzers } from './lib/fuzz.mjs';
 import {
   ensureModules, ensurePackages, offlineEnvironment, pinnedNode, root, systemNode,
 } from './lib/machine.mjs';
@@ -49,7 +50,7 @@ const stages = [
   },
   { name: 'tidy', about: 'clang-tidy', needs: ['native', 'wasi'], work: checkTidy },
   { name: 'sim', about: `${kSimulationSeeds} seeds of the simulation`, work: simulate },
-  { name: 'fuzz', about: `each fuzzer for ${kFuzzSeconds} s`, work: fuzz },
+  { name: 'fuzz', about: `each fuzzer for ${kFuzzSeconds} s`, work: fuzzAll },
   {
     name: 'js', about: 'tests/js on dist/spillway.wasm', needs: ['wasi'],
     work: () => testJavaScript('wasi'),
@@ -110,29 +111,11 @@ async function simulate() {
   return `${kSimulationSeeds} seeds`;
 }
 
-async function fuzz() {
-  const sources = filesIn(['tests/fuzz'], /\.cpp$/);
-  if (sources.length === 0 || kFuzzSeconds === 0) return '0 fuzzers';
-  const folder = await cmakeBuild('fuzz');
-  const names = sources.map((path) => basename(path, '.cpp'));
-  const queue = [...names];
-  /** @type {string[]} */
-  const wrong = [];
-  await Promise.all(Array.from({ length: availableParallelism() }, async () => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const found = join(folder, 'corpus', name);
-      const seeds = join(root, 'tests/fuzz/corpus', name);
-      mkdirSync(found, { recursive: true });
-      const { code, output } = await run(join(folder, `fuzz_${name}`), [
-        `-max_total_time=${kFuzzSeconds}`, '-print_final_stats=0', '-timeout=10',
-        `-artifact_prefix=${folder}/${name}-`, found, ...(existsSync(seeds) ? [seeds] : []),
-      ], { cwd: root, label: `fuzz ${name}` });
-      const end = output.split('\n').slice(-60).join('\n');
-      if (code !== 0) wrong.push(`fuzz_${name} failed\n${end}`);
-    }
-  }));
-  if (wrong.length > 0) throw new Stop(wrong.join('\n'));
-  return `${names.length} fuzzers, ${kFuzzSeconds} s each`;
+async function fuzzAll() {
+  if (kFuzzSeconds === 0) return '0 fuzzers';
+  const failures = (await fuzz(fuzzers, kFuzzSeconds)).flatMap(({ failure }) => failure ?? []);
+  if (failures.length > 0) throw new Stop(failures.join('\n\n'));
+  return `${fuzzers.length} fuzzers, ${kFuzzSeconds} s each`;
 }
 
 // --- wasm and JavaScript ------------------------------------------------------------------------

@@ -2,24 +2,12 @@
 // every read gives (json_reference.h); escaping gives valid JSON, and unescaping undoes it.
 #include "json.h"
 
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-
 #include "../json_reference.h"
-
-namespace {
-
-void require(bool right, const char* what) {
-  if (right) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-}  // namespace
+#include "fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace spillway;
+  using fuzz::require;
   if (size == 0) return 0;
   const unsigned seed = data[0];  // which reads are tried
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
