@@ -354,8 +354,8 @@ void Host::check_secret(const Client& client, std::string_view bytes) {
 }
 
 void Host::check_body(const Client& client) {
-  // What is piped passes as it is, lines that are no events included.
-  if (client.spliced == ExchangeId::none || !client.wild) check_secret(client, client.written);
+  // Of a stream that passes as it is, what is no event or no answer passes too.
+  if (!client.streams || !client.wild) check_secret(client, client.written);
   if (!client.streams) {
     require(client.wild || client.body.empty() || json::valid(client.body), "a body is JSON",
             client.body);
