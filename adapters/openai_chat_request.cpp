@@ -49,7 +49,7 @@ class RequestReader {
   bool read_boolean(bool& field);
   bool read_text(JsonText& field);
   bool read_output_tokens_max();
-  void read_extra();
+  bool read_extra();
 
   void note_member(Reader& in);
   void want_verbatim(std::string_view field) {
@@ -168,22 +168,27 @@ bool RequestReader::read_member() {
   if (key_ != "messages" && in_.null()) return true;
   for (const Row& row : kRows)
     if (row.key == key_) return row.read(*this);
-  read_extra();
-  return true;
+  return read_extra();
 }
 
 // A member that the canonical request does not know passes to targets of this dialect. Some of them
 // ask for what no other dialect can give back whole.
-void RequestReader::read_extra() {
+bool RequestReader::read_extra() {
+  if (request_.extras.size() == limits::extras_max)
+    return refuse(key_kept_,
+                  "Expected at most " + std::to_string(limits::extras_max) +
+                      " members that are not known here",
+                  "too_many");
   const std::string_view key = request_.keep(key_kept_);
   const std::string_view raw = in_.raw();
-  if (!in_.ok()) return;
+  if (!in_.ok()) return false;
   const bool several = key == "n" && raw != "1";
   const bool probabilities = (key == "logprobs" && raw == "true") || key == "top_logprobs";
   const bool audio = key == "audio" || (key == "modalities" && raw.find("audio") != raw.npos);
   const bool legacy = key == "functions" || key == "function_call";
   if (several || probabilities || audio || legacy) want_verbatim(key);
   request_.extras.push_back({key, raw});
+  return true;
 }
 
 bool RequestReader::read_model() {
@@ -353,6 +358,7 @@ bool RequestReader::read_message(std::size_t index) {
       refusal.kind = Content::Kind::refusal;
       refusal.text = in.string().value_or(JsonText());
       message.content.push_back(std::move(refusal));
+      if (!count_part(path + ".refusal")) return false;
     } else if (in.key() != "role") {
       note_member(in);
     }

@@ -59,6 +59,9 @@ inline constexpr std::int64_t tokens_max = 1'000'000'000;
 inline constexpr std::size_t messages_max = 10'000;
 // Content parts of all messages of one request together.
 inline constexpr std::size_t parts_max = 100'000;
+// Top-level members of one request that we do not know; providers have a few dozen in all. Five
+// bytes of a body would cost us a hundred.
+inline constexpr std::size_t extras_max = 1000;
 // OpenAI's own bound on tools.
 inline constexpr std::size_t tools_max = 1024;
 // Stop sequences: OpenAI takes 4, Gemini 5; a provider may refuse fewer itself.

@@ -385,6 +385,30 @@ TEST(GatewayChat, GoesToItsEngine) {
   EXPECT_EQ(client.gateway().router().chats(), 0U);
 }
 
+// What costs far more than its bytes is counted.
+TEST(GatewayChat, TooManyMembersAreRefused) {
+  const auto refused_at = [](std::string_view begin, std::string_view piece, std::size_t pieces,
+                             std::string_view end) {
+    std::string body(begin);
+    for (std::size_t at = 0; at < pieces; ++at) body += piece;
+    Client client;
+    const ChatId chat = client.open(Client::head("POST", "/v1/chat/completions"), body.append(end));
+    if (client.host().responses.empty()) return std::string();
+    const Reply reply = client.reply(chat);
+    EXPECT_EQ(reply.code(), "too_many");
+    return reply.object().value("/error/param"_json_pointer, "");
+  };
+  constexpr std::string_view chat =
+      R"("model":"acme:org/m:1","messages":[{"role":"user","content":"Hello"}]})";
+  EXPECT_EQ(refused_at("{", R"("a":0,)", limits::extras_max, chat), "");
+  EXPECT_EQ(refused_at("{", R"("a":0,)", limits::extras_max + 1, chat), "a");
+  constexpr std::string_view message = R"({"model":"acme:m","messages":[{"role":"assistant",)";
+  constexpr std::string_view rest = R"("content":"a"}]})";
+  EXPECT_EQ(refused_at(message, R"("refusal":"",)", limits::parts_max - 1, rest), "");
+  EXPECT_EQ(refused_at(message, R"("refusal":"",)", limits::parts_max + 1, rest),
+            "messages[0].refusal");
+}
+
 TEST(GatewayChat, BadRequestsAreToldWithTheirField) {
   struct Row {
     const char* body;
