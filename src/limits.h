@@ -50,6 +50,9 @@ inline constexpr std::size_t pace_engines_max = 256;
 // Hedged requests that may be saved up while nothing is slow. An overload makes everything slow:
 // then it is the share that counts.
 inline constexpr std::int64_t hedges_saved_max = 10;
+// White space in front of a <think> tag, as JSON has it: templates print two line ends. It is
+// looked at again with each piece until more comes.
+inline constexpr std::size_t think_white_bytes_max = 64;
 // Tool calls in one answer; providers refuse more than 128 tools.
 inline constexpr std::size_t tool_calls_max = 256;
 // Tokens that a provider may count in one answer: a hundred times the largest window. What is more

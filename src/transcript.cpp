@@ -128,11 +128,13 @@ void Transcript::take_tagged(JsonText text, Parts& out) {
   if (thinking_ == Thinking::undecided) {
     const std::size_t white = leading_white(rest);
     const std::string_view begin = rest.substr(white);
-    if (begin.size() < kThink.size() && begin == kThink.substr(0, begin.size())) {
+    const bool may_begin = white <= limits::think_white_bytes_max;
+    if (may_begin && begin.size() < kThink.size() && begin == kThink.substr(0, begin.size())) {
       tag_ = rest;
       return;
     }
-    thinking_ = begin.substr(0, kThink.size()) == kThink ? Thinking::inside : Thinking::over;
+    const bool begins = may_begin && begin.substr(0, kThink.size()) == kThink;
+    thinking_ = begins ? Thinking::inside : Thinking::over;
     if (thinking_ == Thinking::inside) rest = begin.substr(kThink.size());
   }
   if (thinking_ == Thinking::inside) {

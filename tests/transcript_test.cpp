@@ -275,6 +275,11 @@ constexpr Tagged kTagged[] = {
     {"Four", "", "Four"},
     {"Four <think>five</think>", "", "Four <think>five</think>"},
     {"<thinking>Two</thinking>", "", "<thinking>Two</thinking>"},
+    // As much white space as may come before a tag, and more.
+    {R"(\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n<think>Two</think>Four)",
+     "Two", "Four"},
+    {R"( \n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n<think>Two)", "",
+     R"( \n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n<think>Two)"},
     {"<thin", "", "<thin"},
     {"<", "", "<"},
     {R"(\n)", "", R"(\n)"},
