@@ -163,8 +163,11 @@ void read_tool_call(Reader& in, Events& out) {
     }
   }
   const CallKey key = call.key;
-  if (!call.id.empty() || !call.name.empty()) out.emplace_back(call);
-  if (!fragment.empty()) out.emplace_back(ToolArguments{key, fragment});
+  const bool begins = !call.id.empty() || !call.name.empty();
+  if (begins) out.emplace_back(call);
+  // Without arguments, too: that there is a call counts where its event is cut.
+  if (!fragment.empty() || (!begins && object.empty()))
+    out.emplace_back(ToolArguments{key, fragment});
   if (!object.empty()) out.emplace_back(ToolInput{key, object});
 }
 
@@ -175,9 +178,10 @@ void read_legacy_call(Reader& in, Events& out) {
   call.key = 0;
   JsonText fragment;
   std::string_view object;
+  if (in.peek() != Type::object) return;
   read_function(in, call, fragment, object);
   if (!call.name.empty()) out.emplace_back(call);
-  if (!fragment.empty()) out.emplace_back(ToolArguments{call.key, fragment});
+  if (!fragment.empty() || call.name.empty()) out.emplace_back(ToolArguments{call.key, fragment});
 }
 
 // Spoken content: its words count, the sound passes verbatim.

@@ -68,20 +68,25 @@ bool Chat::rescue(Instant now, const Failure& failure) {
 
   keep_tail();
   shared_.out.clear();
-  std::string event;
-  if (!surface_.print_break(attempt.tail, shared_.out, event)) return false;
-  // The client reads the event that was completed for it: its text counts.
+  Surface::Broken broken;
+  if (!surface_.print_break(attempt.tail, shared_.out, broken)) return false;
   shared_.events.clear();
-  if (!event.empty()) provider().dialect->decode_frame(Frame{{}, event}, shared_.events);
+  // Where the stream has ended behind it, it has been read as the last one.
+  const bool is_read = attempt.framing.unfinished().empty();
+  if (!is_read && !broken.event.empty())
+    provider().dialect->decode_frame(Frame{{}, broken.event}, shared_.events);
   for (const Event& said : shared_.events) {
     if (const auto* text = std::get_if<Text>(&said)) {
-      text_ += text->text.escaped();
+      if (broken.is_whole) text_ += text->text.escaped();
     } else if (!std::holds_alternative<Started>(said) && !std::holds_alternative<Counted>(said) &&
                !std::holds_alternative<Reasoning>(said)) {
       return false;
     }
   }
   flush();
+  // From here on the stream is ours.
+  attempt.tail.clear();
+  attempt.mode = Mode::translate;
   if (!attempt.printed && !rescue_) identify(now);
   chain_[attempt.candidate].out = true;
   ++report_.rescues;

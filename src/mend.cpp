@@ -189,7 +189,7 @@ bool mend_object(std::string_view cut, std::string& out, bool& needs_comma) {
   return true;
 }
 
-bool complete_object(std::string_view cut, std::string_view needed, Half half, std::string& out) {
+bool complete_object(std::string_view cut, std::string_view needed, std::string& out) {
   std::string object(cut);
   bool needs_comma = false;
   if (!mend_object(cut, object, needs_comma)) return false;
@@ -202,8 +202,7 @@ bool complete_object(std::string_view cut, std::string_view needed, Half half, s
       std::string name;
       json::Writer(name).string(in.key());
       const std::string_view value = in.raw();
-      const bool is_whole =
-          half == Half::kept || value.data() + value.size() <= object.data() + cut.size();
+      const bool is_whole = value.data() + value.size() <= object.data() + cut.size();
       if (needed.substr(0, needed.find(':')) == name) {
         has_needed = is_whole;
       } else if (!is_whole && !value.empty() && (value.front() == '{' || value.front() == '[')) {

@@ -218,13 +218,12 @@ void Surface::print_end(std::string_view cut, std::string& out) const {
     out += begun.rest_of_terminator;
     return;
   }
-  if (begun.is_data)
-    (void)complete_object(begun.data, dialect_.needed_member, Half::taken_back, out);
+  if (begun.is_data) (void)complete_object(begun.data, dialect_.needed_member, out);
   if (!cut.empty()) out += "\n\n";
   out += dialect_.terminator;
 }
 
-bool Surface::print_break(std::string_view cut, std::string& out, std::string& event) const {
+bool Surface::print_break(std::string_view cut, std::string& out, Broken& broken) const {
   if (cut.empty()) return true;
   const Begun begun(cut, dialect_);
   if (begun.is_terminator) return false;  // the provider was through with its answer
@@ -235,11 +234,12 @@ bool Surface::print_break(std::string_view cut, std::string& out, std::string& e
     out += dialect_.needed_member;
     out += '}';
   } else if (begun.is_data) {
-    if (!complete_object(begun.data, dialect_.needed_member, Half::kept, out)) return false;
-    event = begun.data;
-    event.append(out, size, std::string::npos);
+    if (!complete_object(begun.data, dialect_.needed_member, out)) return false;
+    broken.event = begun.data;
+    broken.event.append(out, size, std::string::npos);
   } else {
-    event = begun.ended;
+    broken.event = begun.ended;
+    broken.is_whole = true;
   }
   out += "\n\n";
   return true;

@@ -46,9 +46,13 @@ class Surface {
   }
   // The end of a stream whose answer is whole. `cut` as for print_stream_error().
   void print_end(std::string_view cut, std::string& out) const;
-  // The end of what the client has of an event, so that others can follow. `event` gets the data of
-  // that event as the client reads it, empty when there is none. False when it cannot be ended.
-  bool print_break(std::string_view cut, std::string& out, std::string& event) const;
+  // The end of what the client has of an event, so that others can follow. An event that is not all
+  // there is taken back: the client reads nothing of it. False when it cannot be ended.
+  struct Broken {
+    std::string event;      // its data, with all that was in it; empty when there is none
+    bool is_whole = false;  // not taken back
+  };
+  bool print_break(std::string_view cut, std::string& out, Broken& broken) const;
   // What each engine of an answer counted, a JSON value: told with the usage.
   void tell_paid(std::string paid) { envelope_.paid = std::move(paid); }
   // A frame of the client's own dialect, as it is.
