@@ -30,11 +30,14 @@ void Standings::Standing::tell(std::uint32_t exchange) {
 void Standings::blame(Standing& standing, std::uint32_t exchange, Instant until) {
   standing.ready = false;
   standing.until = std::max(standing.until, until);
-  if (standing.probe == exchange) standing.probe = kNone;
+  // What began while it was open whether there was a blame may be no probe of this one.
+  if (standing.probe == exchange || !standing.blamed) standing.probe = kNone;
+  standing.blamed = true;
 }
 
 // Something happened, and it is not sure what.
 void Standings::doubt(Standing& standing, std::uint32_t exchange) {
+  standing.blamed = standing.blamed && !standing.ready;
   standing.ready = false;
   if (standing.probe == exchange) standing.probe = kNone;
 }
@@ -78,7 +81,7 @@ void Standings::succeeded(Instant now, std::size_t engine, std::uint32_t exchang
   standing.probe = kNone;
   standing.until = Instant();
   if (is_probe) {
-    standing.ready = true;
+    standing.ready = standing.blamed = true;
   } else {
     standing.sure = false;
   }

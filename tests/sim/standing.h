@@ -40,6 +40,7 @@ class Standings {
     // False once it is open whether a success took the blame back: then so is whose the probe is,
     // until an exchange begins when no other has yet to tell.
     bool sure = true;
+    bool blamed = true;  // surely, if it is not ready
     std::vector<std::uint32_t> untold;  // exchanges that have begun and told nothing yet
 
     void tell(std::uint32_t exchange);
