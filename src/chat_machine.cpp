@@ -418,7 +418,8 @@ void Chat::arm(Instant) {
 void Chat::take(Instant now, const input::Wake& wake) {
   armed_ = Instant::never();
   // While the client takes no bytes, none are read: the provider is not to blame for the silence.
-  if (!wake.reading && state_ == ChatState::committed) attempt_->content_at = now;
+  for (Attempt* attempt : {attempt_.get(), rival_.get()})
+    if (!wake.reading && attempt != nullptr) attempt->content_at = attempt->headers_at = now;
   if (hedge_at_ <= now) hedge(now);
   if (rival_ && deadline_of(state_, attempt_.get()) > now) turn();
   if (deadline_of(state_, attempt_.get()) > now) {
