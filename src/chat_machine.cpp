@@ -197,6 +197,7 @@ bool Chat::begin(Instant now, std::size_t index) {
   write_request_head(provider, target, key, shared_.out);
   shared_.actions.fetch(attempt_->exchange, shared_.out, body);
   expect_slowness(now);
+  shared_.out.clear();  // flush() is never to find this there
   arm(now);
   return true;
 }
@@ -280,6 +281,7 @@ void Chat::fail(Instant now, const Failure& failure) {
   hang_up();
   settle_health(now, failure);
   if (state_ == ChatState::committed) {
+    flush();  // what came before the failure
     pay();
     report_.attempts[attempt_->record].outcome = name_of(failure.kind);
     if (!rescue(now, failure)) cut(now, {failure, engine().id});
