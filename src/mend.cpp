@@ -1,5 +1,6 @@
 #include "mend.h"
 
+#include <algorithm>
 #include <array>
 
 #include "json.h"
@@ -195,6 +196,7 @@ bool complete_object(std::string_view cut, std::string_view needed, std::string&
   if (!mend_object(cut, object, needs_comma)) return false;
   object += '}';
   std::string more;
+  const std::size_t colon = std::min(needed.find(':'), needed.size());
   bool has_needed = needed.empty();
   json::Reader in(object);
   if (in.enter_object())
@@ -203,8 +205,8 @@ bool complete_object(std::string_view cut, std::string_view needed, std::string&
       json::Writer(name).string(in.key());
       const std::string_view value = in.raw();
       const bool is_whole = value.data() + value.size() <= object.data() + cut.size();
-      if (needed.substr(0, needed.find(':')) == name) {
-        has_needed = is_whole;
+      if (needed.substr(0, colon) == name) {
+        has_needed = is_whole && needed.substr(colon + 1) == value;
       } else if (!is_whole && !value.empty() && (value.front() == '{' || value.front() == '[')) {
         more = ',' + name + ":null";
       }

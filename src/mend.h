@@ -13,10 +13,10 @@ namespace spillway {
 // `cut` does not begin an object, is deeper than limits::json_depth_max or has already ended.
 bool mend_object(std::string_view cut, std::string& out, bool& needs_comma);
 
-// Appends what makes `cut` a whole object that a client can read to its end: the last brace as
-// well, and `needed` (`"name":value`) if it is not there. A container that is there in half is
-// taken back: of two members of one name clients read the last, so a null after it leaves nothing
-// to be read. False, and nothing appended, when mend_object() gives false.
+// Appends what makes `cut` a whole object that a client can read to its end and that says nothing:
+// the last brace as well, and `needed` (`"name":value`). A container that is there in half is taken
+// back, and so is what `needed` names: of two members of one name clients read the last. False, and
+// nothing appended, when mend_object() gives false.
 bool complete_object(std::string_view cut, std::string_view needed, std::string& out);
 
 }  // namespace spillway

@@ -233,13 +233,13 @@ bool Surface::print_break(std::string_view cut, std::string& out, Broken& broken
     out += '{';
     out += dialect_.needed_member;
     out += '}';
-  } else if (begun.is_data) {
-    if (!complete_object(begun.data, dialect_.needed_member, out)) return false;
+  } else if (begun.is_data && complete_object(begun.data, dialect_.needed_member, out)) {
     broken.event = begun.data;
     broken.event.append(out, size, std::string::npos);
   } else {
-    broken.event = begun.ended;
+    broken.event = begun.is_data ? begun.data : begun.ended;
     broken.is_whole = true;
+    if (begun.is_data && !json::valid(begun.data)) return false;
   }
   out += "\n\n";
   return true;
