@@ -1,5 +1,8 @@
 #include "answer_rule.h"
 
+#include <algorithm>
+
+#include "json.h"
 #include "text.h"
 
 namespace spillway::sim {
@@ -27,16 +30,24 @@ std::string_view finish_of(const Script& script) {
   return script.calls.empty() ? "stop" : "tool_calls";
 }
 
-}  // namespace
+// The text as it must be in the end: of an answer that was gone on with, in plain characters, for
+// where two texts are joined escapes may be written anew.
+std::string whole_text(const Plan& plan) {
+  if (!plan.rescues) return plan.script.text;
+  return plan.client_text + (plan.joint == Joint::contradicts ? "" : plan.rest);
+}
+std::string told_text(const Told& told, const Plan& plan) {
+  if (!plan.rescues) return told.text;
+  std::string_view text = told.text;
+  std::string plain = json::unescaped(JsonText::trusted(text));
+  // The other half of a pair may be on its way.
+  constexpr std::string_view half = R"(\ud83d)";
+  const std::size_t size = text.size() - std::min(text.size(), half.size());
+  if (text.substr(size) != half || is_beginning(plain, whole_text(plan))) return plain;
+  return json::unescaped(JsonText::trusted(text.substr(0, size)));
+}
 
-std::string fault_of_beginning(const Told& told, const Sources& sources) {
-  if (sources.empty()) return "an answer without a provider";
-  const Script& script = sources.back().plan->script;
-  if (!is_beginning(told.text, script.text)) return differs("the text", told.text, script.text);
-  if (!is_beginning(told.reasoning, script.reasoning))
-    return differs("the reasoning", told.reasoning, script.reasoning);
-  if (!is_beginning(told.refusal, script.refusal))
-    return differs("the refusal", told.refusal, script.refusal);
+std::string fault_of_calls(const Told& told, const Script& script) {
   if (told.calls.size() > script.calls.size())
     return "there are " + std::to_string(told.calls.size()) + " tool calls, the script has " +
            std::to_string(script.calls.size());
@@ -52,17 +63,41 @@ std::string fault_of_beginning(const Told& told, const Sources& sources) {
   return {};
 }
 
+}  // namespace
+
+std::string fault_of_beginning(const Told& told, const Sources& sources) {
+  if (sources.empty()) return "an answer without a provider";
+  const Plan& plan = *sources.last().plan;
+  const Script& first = sources.all[sources.first].plan->script;
+  const std::string text = told_text(told, plan);
+  const std::string whole = whole_text(plan);
+  if (!is_beginning(text, whole)) return differs("the text", text, whole);
+  if (plan.rescues && text.size() < plan.client_text.size())
+    return differs("what was told before", text, plan.client_text);
+  if (!is_beginning(told.reasoning, first.reasoning))
+    return differs("the reasoning", told.reasoning, first.reasoning);
+  if (!is_beginning(told.refusal, first.refusal))
+    return differs("the refusal", told.refusal, first.refusal);
+  return fault_of_calls(told, plan.script);
+}
+
 std::string fault_of_whole(const Told& told, const Sources& sources, bool raw) {
   std::string fault = fault_of_beginning(told, sources);
   if (!fault.empty()) return fault;
-  const Source& source = sources.back();
-  const Script& script = source.plan->script;
-  if (!source.plan->finish.may_be_known(source.bytes))
+  const Source& source = sources.last();
+  const Plan& plan = *source.plan;
+  const Script& script = plan.script;
+  if (!plan.finish.may_be_known(source.bytes))
     return "the answer is told as finished, and its provider had not finished: " +
            std::to_string(source.bytes) + " bytes had come, the end is at " +
-           std::to_string(source.plan->finish.begun);
-  if (told.text != script.text) return differs("the whole text", told.text, script.text);
-  if (told.reasoning != script.reasoning)
+           std::to_string(plan.finish.begun);
+  if (plan.rescues && plan.joint == Joint::contradicts)
+    return "an answer that does not join is told as finished";
+  const std::string text = told_text(told, plan);
+  const std::string whole = whole_text(plan);
+  if (text != whole) return differs("the whole text", text, whole);
+  // What an engine thinks about going on is nobody's business.
+  if (!plan.rescues && told.reasoning != script.reasoning)
     return differs("the whole reasoning", told.reasoning, script.reasoning);
   if (told.refusal != script.refusal)
     return differs("the whole refusal", told.refusal, script.refusal);
@@ -72,7 +107,8 @@ std::string fault_of_whole(const Told& told, const Sources& sources, bool raw) {
       return differs("a call's whole arguments", told.calls[index].arguments,
                      script.calls[index].arguments);
   // In its own words a provider may leave the reason out.
-  const bool left_out = raw && source.plan->fault == Fault::no_finish && told.finish.empty();
+  const bool left_out =
+      raw && !plan.rescues && plan.fault == Fault::no_finish && told.finish.empty();
   if (!left_out && told.finish != finish_of(script))
     return differs("the finish reason", told.finish, finish_of(script));
   return {};
@@ -80,7 +116,7 @@ std::string fault_of_whole(const Told& told, const Sources& sources, bool raw) {
 
 bool may_begin(const Sources& sources) {
   if (sources.empty()) return false;
-  const Source& source = sources.back();
+  const Source& source = sources.last();
   return source.plan->content.may_be_known(source.bytes) ||
          source.plan->finish.may_be_known(source.bytes);
 }

@@ -1,9 +1,11 @@
 // What of the providers' scripts a client may be told. This is the one place to change when an
-// answer may come from more than one provider (a cut answer that another engine continues, two
-// attempts at once): everything else in the simulation asks these three questions.
+// answer may come from more than one provider: everything else in the simulation asks these three
+// questions.
 //
-// Today: at every moment, what a client has been told is the beginning of one script, and it is all
-// of that script when the answer claims to be finished.
+// At every moment, what a client has been told is the beginning of one script, or, when that broke
+// off, what it had then and the beginning of what the engine that goes on adds to it; nothing
+// twice, nothing left out, and calls from one engine alone. It is all of that when the answer
+// claims to be finished.
 #pragma once
 
 #include <string>
@@ -21,7 +23,13 @@ struct Source {
 };
 
 // The exchanges of one chat, in order; the last one has been asked last.
-using Sources = std::vector<Source>;
+struct Sources {
+  std::vector<Source> all;
+  std::size_t first = 0;  // with which the answer began
+
+  [[nodiscard]] bool empty() const { return all.empty(); }
+  [[nodiscard]] const Source& last() const { return all.back(); }
+};
 
 // Why this is not the beginning of an answer; empty when it is.
 std::string fault_of_beginning(const Told& told, const Sources& sources);

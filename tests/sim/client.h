@@ -59,6 +59,16 @@ struct Told {
   std::string finish;  // the reason's word
 };
 
+// The `spillway` member of a usage: what each engine of an answer counted.
+struct Bill {
+  struct Line {
+    std::string engine;
+    Usage usage;
+  };
+  std::int64_t rescues = 0;
+  std::vector<Line> lines;
+};
+
 // A client's library at work on a body: server-sent events as they come, or one JSON body at the
 // end. It stops at the first event that it cannot read, as libraries do.
 class Reading {
@@ -82,6 +92,7 @@ class Reading {
   [[nodiscard]] const std::string& error_type() const { return error_type_; }
   [[nodiscard]] bool usage_told() const { return usage_told_; }
   [[nodiscard]] const Usage& usage() const { return usage_; }
+  [[nodiscard]] const Bill& bill() const { return bill_; }
   [[nodiscard]] bool usage_alone() const { return usage_alone_; }
   // Of a body that was no stream.
   [[nodiscard]] std::size_t choices() const { return choices_; }
@@ -111,6 +122,8 @@ class Reading {
   bool usage_alone_ = false;
   std::size_t choices_ = 0;
   Usage usage_;
+  Bill bill_;
+  std::string id_;  // of the answer
   std::string problem_;
   std::size_t bytes_ = 0;
 };

@@ -118,8 +118,13 @@ Ask draw_ask(Random& random, const World& world, std::uint32_t chat, const AskWi
     if (wishes.patient) ask.rules.timeouts.total_ms = 120'000;
     policy += (policy.empty() ? "" : ",") + print_rules(ask.rules);
   }
-  // An answer is one provider's, until the rules know of two.
-  policy += (policy.empty() ? "" : ",") + std::string(R"("rescue":false)");
+  if (ask.rules.rescue && random.one_in(12)) {
+    ask.rules.rescue = false;
+    const std::string_view own = R"("rescue":true)";
+    const std::size_t told = policy.find(own);
+    if (told != std::string::npos) policy.erase(told, own.size() + 1);
+    policy += (policy.empty() ? "" : ",") + std::string(R"("rescue":false)");
+  }
   body += ",\"stream\":";
   body += ask.stream ? "true" : "false";
   if (ask.stream && ask.include_usage) body += R"(,"stream_options":{"include_usage":true})";

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "client.h"
 #include "json.h"
@@ -8,6 +9,29 @@ namespace spillway::sim {
 
 namespace {
 
+// So much of what has been told can be taken back.
+struct Sizes {
+  explicit Sizes(const Told& told)
+      : text(told.text.size()),
+        reasoning(told.reasoning.size()),
+        refusal(told.refusal.size()),
+        calls(told.calls),
+        finish(told.finish) {}
+  void restore(Told& told) const {
+    told.text.resize(text);
+    told.reasoning.resize(reasoning);
+    told.refusal.resize(refusal);
+    told.calls = calls;
+    told.finish = finish;
+  }
+
+  std::size_t text;
+  std::size_t reasoning;
+  std::size_t refusal;
+  std::vector<Told::ToolCall> calls;
+  std::string finish;
+};
+
 // One chunk of a stream, or a whole answer, as a client's library reads it.
 class ChunkReader {
  public:
@@ -16,8 +40,17 @@ class ChunkReader {
   bool read(std::string_view text) {
     json::Reader in(text);
     if (!in.enter_object()) return false;
+    std::optional<Sizes> before;
     while (in.next_member()) {
-      if (in.key() == "choices" && in.enter_array()) {
+      if (in.key() == "choices") {
+        // Of two members of one name the last counts.
+        if (before) {
+          before->restore(told_);
+        } else {
+          before.emplace(told_);
+        }
+        choices = 0;
+        if (!in.enter_array()) continue;
         while (in.next_element()) {
           ++choices;
           read_choice(in);
@@ -28,6 +61,8 @@ class ChunkReader {
         read_error(in);
       } else if (in.key() == "object") {
         object = in.string().value_or(JsonText()).escaped();
+      } else if (in.key() == "id") {
+        id = in.string().value_or(JsonText()).escaped();
       }
     }
     return in.finish();
@@ -40,6 +75,8 @@ class ChunkReader {
   Usage usage;
   std::size_t choices = 0;
   std::string object;
+  std::string id;
+  Bill bill;
 
  private:
   static void append(std::string& to, json::Reader& in) {
@@ -102,6 +139,24 @@ class ChunkReader {
     while (in.next_member()) {
       if (in.key() == "prompt_tokens") usage.input = in.integer().value_or(-1);
       if (in.key() == "completion_tokens") usage.output = in.integer().value_or(-1);
+      if (in.key() == "spillway") read_bill(in);
+    }
+  }
+
+  void read_bill(json::Reader& in) {
+    if (!in.enter_object()) return;
+    while (in.next_member()) {
+      if (in.key() == "rescues") bill.rescues = in.integer().value_or(-1);
+      if (in.key() != "engines" || !in.enter_array()) continue;
+      while (in.next_element()) {
+        Bill::Line& line = bill.lines.emplace_back();
+        if (!in.enter_object()) continue;
+        while (in.next_member()) {
+          if (in.key() == "engine") append(line.engine, in);
+          if (in.key() == "prompt_tokens") line.usage.input = in.integer().value_or(-2);
+          if (in.key() == "completion_tokens") line.usage.output = in.integer().value_or(-2);
+        }
+      }
     }
   }
 
@@ -116,29 +171,6 @@ class ChunkReader {
   }
 
   Told& told_;
-};
-
-// So much of what has been told can be taken back.
-struct Sizes {
-  explicit Sizes(const Told& told)
-      : text(told.text.size()),
-        reasoning(told.reasoning.size()),
-        refusal(told.refusal.size()),
-        calls(told.calls),
-        finish(told.finish) {}
-  void restore(Told& told) {
-    told.text.resize(text);
-    told.reasoning.resize(reasoning);
-    told.refusal.resize(refusal);
-    told.calls = std::move(calls);
-    told.finish = std::move(finish);
-  }
-
-  std::size_t text;
-  std::size_t reasoning;
-  std::size_t refusal;
-  std::vector<Told::ToolCall> calls;
-  std::string finish;
 };
 
 }  // namespace
@@ -204,7 +236,7 @@ void Reading::dispatch() {
     over_ = Over::done;
     return;
   }
-  Sizes sizes(told_);
+  const Sizes sizes(told_);
   ChunkReader chunk(told_);
   if (!chunk.read(data)) {
     sizes.restore(told_);
@@ -219,7 +251,12 @@ void Reading::dispatch() {
     error_type_ = std::move(chunk.error_type);
     return;
   }
+  if (told_.text.size() > sizes.text && !chunk.id.empty()) {
+    if (!id_.empty() && chunk.id != id_) wrong("the answer has another id than before", data);
+    id_ = std::move(chunk.id);
+  }
   if (!chunk.has_usage) return;
+  bill_ = std::move(chunk.bill);
   if (chunk.choices == 0) usage_alone_ = true;
   usage_told_ = true;
   usage_ = chunk.usage;

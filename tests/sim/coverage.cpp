@@ -24,10 +24,6 @@ const char* unreachable(ChatState state, Column column) {
     return "trying: a host gives the response before its body";
   if (column == Column::response && state != ChatState::trying)
     return "response: a host gives one for each exchange, and it ends `trying`";
-  const bool before_response = state == ChatState::trying || state == ChatState::refused ||
-                               state == ChatState::listening || state == ChatState::waiting;
-  if (column == Column::wake_stalled && before_response)
-    return "wake_stalled: before the response no host waits for its client";
   return nullptr;
 }
 

@@ -103,6 +103,7 @@ void say_anthropic(Random& random, const Script& script, const Manner& manner, P
   start.data += R"(","content":[],"stop_reason":null,"usage":{"input_tokens":)" +
                 std::to_string(script.usage.input) + R"(,"output_tokens":1}}})";
   start.usage = true;
+  start.counted = {script.usage.input, 1};
   out.push_back(std::move(start));
   if (random.percent(50)) out.push_back({"ping", R"({"type":"ping"})"});
   Blocks blocks(script, out);
@@ -113,6 +114,7 @@ void say_anthropic(Random& random, const Script& script, const Manner& manner, P
   finish.data += R"(","stop_sequence":null},"usage":{"output_tokens":)" +
                  std::to_string(script.usage.output) + "}}";
   finish.usage = true;
+  finish.counted = script.usage;
   out.push_back(std::move(finish));
   if (!manner.terminator) return;
   Piece stop{"message_stop", R"({"type":"message_stop"})"};

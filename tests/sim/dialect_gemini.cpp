@@ -54,6 +54,7 @@ void say_gemini(Random& random, const Script& script, const Manner& manner, Piec
     piece.data += R"(","responseId":"g)" + std::to_string(manner.exchange) + "\"}";
     piece.content = !parts.empty();
     piece.usage = true;
+    piece.counted = {script.usage.input, piece.finish ? script.usage.output : 1};
     out.push_back(std::move(piece));
   };
   const bool finish_with_content = random.percent(50);

@@ -113,11 +113,13 @@ void say_openai_chat(Random& random, const Script& script, const Manner& manner,
     finish.data.pop_back();
     finish.data += ",\"usage\":" + usage_object(script.usage) + "}";
     finish.usage = true;
+    finish.counted = script.usage;
   }
   out.push_back(std::move(finish));
   if (manner.usage && !usage_with_finish) {
     Piece usage{{}, head(manner) + "],\"usage\":" + usage_object(script.usage) + "}"};
     usage.usage = true;
+    usage.counted = script.usage;
     out.push_back(std::move(usage));
   }
   if (manner.terminator) {

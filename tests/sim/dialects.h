@@ -21,6 +21,7 @@ struct Piece {
   bool finish = false;   // gives the finish reason
   bool terminator = false;
   bool usage = false;
+  Usage counted = {};  // as far as this event says
 };
 using Pieces = std::vector<Piece>;
 

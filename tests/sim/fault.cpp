@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, kFaults> kNames{
     "model_gone",
     "too_large",
     "redirect",
+    "prefill_refused",
     "page",
     "nothing",
     "empty_answer",

@@ -32,6 +32,7 @@ enum class Fault : std::uint8_t {
   model_gone,
   too_large,
   redirect,
+  prefill_refused,
   // an answer that is none
   page,
   nothing,

@@ -21,7 +21,7 @@ bool LogLine::read(std::string_view text) {
   static constexpr std::array kTexts{
       Text{"event", &LogLine::event},      Text{"outcome", &LogLine::outcome},
       Text{"mode", &LogLine::mode},        Text{"request_id", &LogLine::request_id},
-      Text{"error.type", &LogLine::error},
+      Text{"error.type", &LogLine::error}, Text{"engine", &LogLine::engine},
   };
   struct Number {
     std::string_view name;
@@ -29,6 +29,7 @@ bool LogLine::read(std::string_view text) {
   };
   static constexpr std::array kNumbers{
       Number{"total_ms", &LogLine::total_ms},
+      Number{"rescues", &LogLine::rescues},
       Number{"time_to_first_content_ms", &LogLine::first_content_ms},
       Number{"gen_ai.usage.input_tokens", &LogLine::input_tokens},
       Number{"gen_ai.usage.output_tokens", &LogLine::output_tokens},
@@ -53,6 +54,8 @@ bool LogLine::read(std::string_view text) {
           if (in.key() == "engine") attempt.engine = text_of(in);
           if (in.key() == "outcome") attempt.outcome = text_of(in);
           if (in.key() == "status") attempt.status = in.integer().value_or(-2);
+          if (in.key() == "input_tokens") attempt.input_tokens = in.integer().value_or(-2);
+          if (in.key() == "output_tokens") attempt.output_tokens = in.integer().value_or(-2);
         }
         attempts.push_back(std::move(attempt));
       }

@@ -13,6 +13,8 @@ struct LogLine {
     std::string engine;
     std::string outcome;
     std::int64_t status = 0;
+    std::int64_t input_tokens = -1;
+    std::int64_t output_tokens = -1;
   };
 
   // False when it is no JSON object.
@@ -22,9 +24,11 @@ struct LogLine {
   std::string outcome;
   std::string request_id;
   std::string mode;
+  std::string engine;
   std::string error;
   std::vector<Attempt> attempts;
   std::int64_t total_ms = -1;
+  std::int64_t rescues = 0;
   std::int64_t first_content_ms = -1;
   std::int64_t input_tokens = -1;
   std::int64_t output_tokens = -1;

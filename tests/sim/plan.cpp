@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "json.h"
 #include "limits.h"
 
 namespace spillway::sim {
@@ -25,6 +26,9 @@ class Planner {
       : random_(random), order_(order), now_(now) {
     plan_.fault = fault;
     plan_.streamed = order.streamed;
+    plan_.rescues = order.rescues;
+    plan_.continuation = order.continuation;
+    plan_.client_text = order.client_text;
     plan_.reason = random.percent(50)
                        ? "connection reset by peer"
                        : "read failed for " + std::string(order.key) + " (ECONNRESET)";
@@ -64,6 +68,7 @@ class Planner {
   Plan plan_;
   Pieces pieces_;
   std::vector<Printed> printed_;
+  std::size_t broken_ = kNowhere;  // the piece that is wrong
   bool crlf_ = false;
   bool tight_ = false;  // no space behind the colon
   bool noisy_ = false;  // comments, ids and the like between events
@@ -95,6 +100,7 @@ Plan Planner::make() {
     case Fault::model_gone:
     case Fault::too_large:
     case Fault::redirect:
+    case Fault::prefill_refused:
       refuse();
       return std::move(plan_);
     default:
@@ -106,7 +112,8 @@ Plan Planner::make() {
 // --- an answer that says no
 
 void Planner::refuse() {
-  Refusal refusal = sim::refuse(random_, order_.dialect, plan_.fault, now_, order_.key);
+  const Fault fault = is(Fault::prefill_refused) ? Fault::bad_request : plan_.fault;
+  Refusal refusal = sim::refuse(random_, order_.dialect, fault, now_, order_.key);
   plan_.refusal = true;
   plan_.status = refusal.status;
   plan_.head = "{" + refusal.headers + "}";
@@ -239,7 +246,10 @@ void Planner::write_pieces() {
   wishes.call_ids = order_.dialect == DialectName::anthropic || random_.percent(70);
   wishes.deltas_max = random_.one_in(40) ? 40 : 6;
   plan_.script = write_script(random_, order_.exchange, wishes);
+  const bool goes_on = order_.continuation.asked;
+  plan_.rest = json::unescaped(JsonText::trusted(plan_.script.text));
   if (is(Fault::empty_answer)) {
+    plan_.rest.clear();
     plan_.script.deltas.clear();
     plan_.script.text.clear();
     plan_.script.reasoning.clear();
@@ -254,9 +264,17 @@ void Planner::write_pieces() {
         break;
       default:
         plan_.script.finish = FinishReason::stop;
-        fails(empty);
+        // The beginning that it was given may be all of an answer.
+        if (!order_.continuation.prefilled) fails(empty);
         break;
     }
+  } else if (plan_.rescues && !plan_.script.refusal.empty()) {
+    fails(empty);  // it does not go on
+  } else if (goes_on) {
+    plan_.joint = go_on(random_, order_.continuation, order_.client_text,
+                        plan_.fault == Fault::none, plan_.script);
+    if (plan_.joint == Joint::contradicts) fails(empty);
+    if (plan_.joint == Joint::adds_nothing) plan_.rest.clear();
   }
   const Manner manner = manner_of(random_, order_);
   switch (order_.dialect) {
@@ -316,8 +334,9 @@ void Planner::spoil_pieces() {
       const bool before = is(Fault::error_before_content);
       const std::size_t at = before ? random_.below(first_content() + 1) : index_after_content();
       InBand told = fail_in_band(random_, order_.dialect);
-      plan_.kinds = told.kinds;
+      plan_.kinds |= told.kinds;
       insert(at, std::move(told.piece));
+      broken_ = at;
       drop_behind(at);
       break;
     }
@@ -327,6 +346,7 @@ void Planner::spoil_pieces() {
       fails(protocol);
       plan_.native_garbage = true;
       insert(at, broken_piece());
+      broken_ = at;
       drop_behind(at);
       break;
     }
@@ -389,6 +409,7 @@ void Planner::spoil_pieces() {
       static const std::string filler(limits::frame_bytes_max + 1, 'x');
       const std::size_t at = random_.percent(50) ? 0 : index_after_content();
       insert(at, {{}, R"({"filler":")" + filler + "\"}"});
+      broken_ = at;
       fails(protocol);
       plan_.native_garbage = true;  // what comes behind it in the same chunk is not looked at
       break;
@@ -448,7 +469,9 @@ void Planner::find_places() {
     if (piece.terminator && plan_.terminator.begun == kNowhere) plan_.terminator = place_of(index);
     if (piece.usage) plan_.usage = place_of(index);
     if (piece.content) plan_.contents.push_back(place_of(index));
+    if (piece.usage) plan_.counts.push_back({place_of(index), piece.counted});
   }
+  if (broken_ < printed_.size()) plan_.broken = printed_[broken_].data_end;
   if (is(Fault::no_finish)) plan_.usage = {};  // what is left of it may be half
 }
 
@@ -611,6 +634,17 @@ void Planner::time_steps() {
 }
 
 }  // namespace
+
+Usage counted_of(const Plan& plan, std::size_t bytes, Sure sure) {
+  Usage usage;
+  for (const Plan::Count& count : plan.counts) {
+    const bool is_known =
+        sure == Sure::yes ? count.place.must_be_known(bytes) : count.place.may_be_known(bytes);
+    if (sure == Sure::yes && count.place.begun > plan.broken) continue;
+    if (is_known) usage = count.usage;
+  }
+  return usage;
+}
 
 Plan make_plan(Random& random, const Order& order, Fault fault, Instant now) {
   return Planner(random, order, fault, now).make();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "continuation.h"
 #include "dialects.h"
 #include "fault.h"
 #include "refusal.h"
@@ -23,7 +24,10 @@ struct Order {
   bool terminator = true;  // the provider ends its streams with one
   bool think_tags = false;
   bool irregular = false;
-  bool tools = false;  // the request has some
+  bool tools = false;    // the request has some
+  bool rescues = false;  // an answer has begun, and broke off
+  Continuation continuation;
+  std::string_view client_text;  // then: what the client has of the text, plain
   Millis headers_ms = 0;
   Millis first_content_ms = 0;
   Millis idle_ms = 0;
@@ -63,8 +67,23 @@ struct Plan {
   Place finish;                 // the reason, or the terminator where no reason is given
   Place terminator;
   Place usage;  // all of it
+  // What is counted, place by place.
+  struct Count {
+    Place place;
+    Usage usage;
+  };
+  std::vector<Count> counts;
+  std::size_t broken = kNowhere;  // what comes behind this may not be read
   std::vector<Step> steps;
   Millis ping_ms = 0;  // after the last step: a comment again and again
+
+  // What it was asked to go on with, and what it adds to that: plain text. Nothing of what does not
+  // join may be told.
+  bool rescues = false;
+  Continuation continuation;
+  std::string client_text;
+  std::string rest;
+  Joint joint = Joint::goes_on;
 
   // What a failure of it may be called, once everything of it has come. None: it must succeed.
   KindSet kinds = 0;
@@ -73,6 +92,10 @@ struct Plan {
   bool native_garbage = false;  // its own bytes break a client that gets them as they are
   Hint hint;
 };
+
+// What has surely been counted when so many bytes have come, or what may have been.
+enum class Sure : std::uint8_t { no, yes };
+Usage counted_of(const Plan& plan, std::size_t bytes, Sure sure);
 
 Plan make_plan(Random& random, const Order& order, Fault fault, Instant now);
 

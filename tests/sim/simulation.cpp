@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "json.h"
 #include "quirk.h"
 
 namespace spillway::sim {
@@ -136,7 +137,7 @@ Fault Simulation::draw_fault(const Exchange& exchange) {
 }
 
 void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool streamed,
-                           std::string_view body) {
+                           std::string_view body, Continuation continuation) {
   const Chat& chat = chats_[exchange.chat];
   const ProviderRow& provider = world_.provider_of(exchange.engine);
   const auto has = [&provider](quirk::Set quirks) { return (provider.quirks & quirks) != 0; };
@@ -154,11 +155,22 @@ void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool stream
   order.think_tags = has(quirk::think_tags) && !chat.ask.verbatim;
   order.irregular = has(quirk::irregular_stream) && !chat.ask.verbatim;
   order.tools = chat.ask.tools;
+  const std::string client_text = json::unescaped(JsonText::trusted(chat.reading.told().text));
+  order.rescues = exchange.rescues;
+  order.continuation = std::move(continuation);
+  if (exchange.rescues) order.client_text = client_text;
   order.headers_ms = chat.ask.rules.timeouts.headers_ms;
   order.first_content_ms = first_content_ms(chat, exchange);
   order.idle_ms = chat.ask.rules.timeouts.idle_ms;
   order.total_ms = chat.ask.rules.timeouts.total_ms;
-  exchange.plan = sim::make_plan(random_, order, draw_fault(exchange), now_);
+  const bool prefilled = order.continuation.prefilled;
+  Fault fault = draw_fault(exchange);
+  if (fault == Fault::prefill_refused && !prefilled) fault = Fault::none;
+  if (fault == Fault::none && prefilled && world_.engines[exchange.engine].refuses_prefill)
+    fault = Fault::prefill_refused;
+  exchange.plan = sim::make_plan(random_, order, fault, now_);
+  if (exchange.rescues) ++tally_.rescues;
+  if (order.continuation.asked) ++tally_.joints[static_cast<std::size_t>(exchange.plan.joint)];
   // Mostly what failed: only then does the chat live on to hear of it.
   exchange.goes_on = exchange.plan.fault == Fault::none
                          ? swarm_.strikes(random_, Fault::late_inputs)
@@ -244,6 +256,7 @@ void Simulation::fire_timer(const Entry& entry) {
     // While nothing is read, silence is no one's fault.
     Exchange& exchange = *exchanges_[chat.exchanges.back()];
     exchange.content_sure = exchange.content_maybe = now_;
+    if (exchange.has_head) exchange.headers_at = now_;
   }
   step(entry.subject, reading ? Column::wake : Column::wake_stalled, input::Wake{chat.id, reading},
        {});

@@ -21,6 +21,7 @@
 #include "client.h"
 #include "coverage.h"
 #include "gateway.h"
+#include "log_line.h"
 #include "plan.h"
 #include "standing.h"
 #include "tally.h"
@@ -61,6 +62,7 @@ class Simulation final : public Actions {
   enum class Time : std::uint8_t { storm, calm, rested };
 
   struct Exchange {
+    std::uint32_t number = 0;
     std::uint32_t chat = 0;
     std::size_t engine = 0;
     std::size_t key = kNoKey;
@@ -69,6 +71,7 @@ class Simulation final : public Actions {
     std::uint32_t planned = 0;  // the generation of that step's entry in the agenda
     std::size_t arrived = 0;    // bytes of the body that the host has
     std::size_t delivered = 0;  // bytes of it that the core has got
+    std::size_t read = 0;       // … before it was over
     bool has_head = false;      // delivered
     bool over = false;          // ended or broken
     bool ended = false;         // ended, and the core was told
@@ -85,6 +88,10 @@ class Simulation final : public Actions {
     Instant finish_maybe;
     KindSet kinds = 0;   // what its failure may be called, once it has failed
     bool whole = false;  // the failure was read whole
+    // Of an answer that broke off: what the client had of its text when this was asked to go on.
+    bool rescues = false;
+    bool may_answer = false;  // it has said something that may have been joined
+    bool answers = false;     // the client has been told something of it
     Instant failed_at;
 
     [[nodiscard]] bool open() const { return !over && !cancelled; }
@@ -112,6 +119,7 @@ class Simulation final : public Actions {
     std::vector<std::uint32_t> exchanges;
     std::uint32_t spliced = kNone;
     std::uint32_t responded_step = 0;
+    std::size_t first = 0;              // of the exchanges, the one with which the answer began
     std::vector<std::size_t> given_up;  // engines
     bool windows_out = false;           // engines of small or unknown window may be out
     Millis waited_ms = 0;
@@ -135,7 +143,8 @@ class Simulation final : public Actions {
   void leave(std::uint32_t chat);
   void fire_timer(const Entry& entry);
   Fault draw_fault(const Exchange& exchange);
-  void make_plan(Exchange& exchange, std::uint32_t number, bool streamed, std::string_view body);
+  void make_plan(Exchange& exchange, std::uint32_t number, bool streamed, std::string_view body,
+                 Continuation continuation);
   void draw_client_faults(std::uint32_t chat);
 
   // --- simulation_host.cpp
@@ -164,8 +173,11 @@ class Simulation final : public Actions {
   // --- simulation_rules.cpp
   void violate(const char* rule, std::string what);
   Chat* acting(ChatId id, const char* action);
-  void check_choice(std::uint32_t number);
+  void check_choice(std::uint32_t number, const Continuation& continuation);
   void check_retry(const Chat& chat, const Exchange& last, const Exchange& next);
+  void check_rescue(const Chat& chat, const Exchange& last, const Exchange& next,
+                    const Continuation& continuation);
+  void note_answering(Chat& chat);
   void check_order(const Chat& chat, const Exchange& next);
   void check_step(std::uint32_t chat);
   void check_pending(std::uint32_t chat);
@@ -185,6 +197,14 @@ class Simulation final : public Actions {
     return chat.opened_at + chat.ask.rules.timeouts.total_ms;
   }
   [[nodiscard]] Sources sources_of(const Chat& chat) const;
+  // How many attempts have been made since the last engine that answered, and how often the answer
+  // has been gone on with: at least and at most, for an engine that only repeats may have joined.
+  struct Range {
+    int least = 0;
+    int most = 0;
+  };
+  [[nodiscard]] Range attempts_of(const Chat& chat) const;
+  [[nodiscard]] Range rescues_of(const Chat& chat) const;
   [[nodiscard]] bool has_open_exchange(const Chat& chat) const;
 
   // --- simulation_closing.cpp
@@ -194,6 +214,8 @@ class Simulation final : public Actions {
   void check_given_up(const Chat& chat);
   void check_log(const Chat& chat);
   void check_usage(const Chat& chat, const Exchange& exchange);
+  void check_bill(const Chat& chat, const LogLine& line);
+  void check_not_rescued(const Chat& chat);
   void check_liveness(const Chat& chat);
   void check_end();
   void count(const Chat& chat, Fate fate);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "log_line.h"
 #include "simulation.h"
 
 namespace spillway::sim {
@@ -78,7 +77,8 @@ void Simulation::check_answer(const Chat& chat) {
   if (streams != chat.ask.stream) return violate("client", "the answer has the wrong content-type");
   const std::uint32_t number = chat.exchanges.back();
   const Exchange& exchange = *exchanges_[number];
-  if (header_of(chat.head, "x-spillway-engine") != world_.engines[exchange.engine].id)
+  const std::size_t first = exchanges_[chat.exchanges[chat.first]]->engine;
+  if (header_of(chat.head, "x-spillway-engine") != world_.engines[first].id)
     return violate("client", "x-spillway-engine names another engine");
   const bool cut = !completed(chat);
   if (cut && !chat.ask.stream) return violate("client", "an error with status 200");
@@ -91,8 +91,8 @@ void Simulation::check_answer(const Chat& chat) {
     if (chat.reading.over() == Reading::Over::broken && !exchange.plan.native_garbage)
       return violate("client", "the client is sent what it cannot read");
     const std::string fault = fault_of_beginning(chat.reading.told(), sources_of(chat));
-    if (!fault.empty()) violate("answer", fault);
-    return;
+    if (!fault.empty()) return violate("answer", fault);
+    return check_not_rescued(chat);
   }
   if (!chat.ask.stream && chat.reading.choices() != 1)
     return violate("client", "an answer without one choice");
@@ -108,6 +108,7 @@ void Simulation::check_usage(const Chat& chat, const Exchange& exchange) {
   if (chat.ask.stream && !chat.ask.include_usage && line.mode != "splice" &&
       chat.reading.usage_alone())
     return violate("client", "a usage chunk that the client did not ask for");
+  if (exchange.rescues) return check_bill(chat, line);
   if (!exchange.plan.usage.must_be_known(exchange.delivered)) return;
   const Usage& meant = exchange.plan.script.usage;
   const auto equal = [&meant](const Usage& told) {
@@ -119,6 +120,91 @@ void Simulation::check_usage(const Chat& chat, const Exchange& exchange) {
   logged.input = line.input_tokens;
   logged.output = line.output_tokens;
   if (!equal(logged)) violate("log", "another usage than the provider's");
+}
+
+// Of an answer that several engines made: each has its line, and the client is told the sum.
+void Simulation::check_bill(const Chat& chat, const LogLine& line) {
+  const Bill& bill = chat.reading.bill();
+  const bool is_billed = chat.ask.include_usage && chat.reading.usage_told();
+  Usage sum;
+  const auto add = [](std::int64_t& to, std::int64_t count) {
+    if (count >= 0) to = std::max<std::int64_t>(to, 0) + count;
+  };
+  std::size_t told = 0;
+  std::size_t surely_left = 0;
+  const auto answers_surely = [this, &chat](std::size_t index) {
+    return index == chat.first || index + 1 == chat.exchanges.size() ||
+           exchanges_[chat.exchanges[index]]->answers;
+  };
+  for (std::size_t index = chat.first; index < chat.exchanges.size(); ++index)
+    surely_left += answers_surely(index) ? 1 : 0;
+  for (std::size_t index = chat.first; index < chat.exchanges.size(); ++index) {
+    const Exchange& exchange = *exchanges_[chat.exchanges[index]];
+    const bool surely = answers_surely(index);
+    const LogLine::Attempt& attempt = line.attempts[index];
+    const std::string& engine = world_.engines[exchange.engine].id;
+    const bool is_told = told < bill.lines.size() && bill.lines[told].engine == engine;
+    const bool has_counted = attempt.input_tokens >= 0 || attempt.output_tokens >= 0;
+    if (!surely && !exchange.may_answer && has_counted)
+      return violate("log", "an engine that did not answer has its count in the log");
+    add(sum.input, attempt.input_tokens);
+    add(sum.output, attempt.output_tokens);
+    const Usage least = counted_of(exchange.plan, exchange.read, Sure::yes);
+    const Usage most = counted_of(exchange.plan, exchange.read, Sure::no);
+    const auto within = [](std::int64_t low, std::int64_t count, std::int64_t high) {
+      return low <= count && count <= high;
+    };
+    if ((surely || has_counted) && !(within(least.input, attempt.input_tokens, most.input) &&
+                                     within(least.output, attempt.output_tokens, most.output)))
+      return violate("log", engine + " has counted something else than the log says");
+    if (!is_billed) continue;
+    if (surely && !is_told) return violate("client", "the usage does not name " + engine);
+    surely_left -= surely ? 1 : 0;
+    // One that may have joined has its line if there are lines to spare.
+    const bool to_spare = bill.lines.size() > told + surely_left;
+    if (!surely && !(exchange.may_answer && is_told && (has_counted || to_spare))) continue;
+    if (bill.lines[told].usage.input != attempt.input_tokens ||
+        bill.lines[told].usage.output != attempt.output_tokens)
+      return violate("client", "the usage and the log do not agree on " + engine);
+    ++told;
+  }
+  if (line.input_tokens != sum.input || line.output_tokens != sum.output)
+    return violate("log", "the usage is not the sum of what the engines have counted");
+  if (chat.ask.include_usage && !is_billed && sum.input >= 0)
+    return violate("client", "the usage that it asked for is not told");
+  if (!is_billed) return;
+  if (told != bill.lines.size() || bill.rescues != line.rescues)
+    return violate("client", "the usage names an engine that did not answer");
+  const Usage& usage = chat.reading.usage();
+  if (usage.input != std::max<std::int64_t>(sum.input, 0) ||
+      usage.output != std::max<std::int64_t>(sum.output, 0))
+    violate("client", "the usage is not the sum of what the engines have counted");
+}
+
+// An answer is told as cut when no engine can go on, and not before.
+void Simulation::check_not_rescued(const Chat& chat) {
+  const Told& told = chat.reading.told();
+  if (!chat.ask.rules.rescue || chat.ask.verbatim || total_deadline(chat) <= now_) return;
+  if (!told.calls.empty() || !told.refusal.empty() || chat.windows_out) return;
+  const Exchange& last = *exchanges_[chat.exchanges.back()];
+  // What a piped client has of an event may not let anything follow.
+  LogLine line;
+  line.read(chat.line);
+  if (line.mode == "splice" && !last.rescues) return;
+  // The request to go on is ours: what one engine refuses of it another may take.
+  KindSet stops = set_of(context_too_long);
+  if (!last.rescues) stops |= set_of(bad_request) | set_of(content_filter);
+  const KindSet kinds = last.judged ? last.kinds : possible_kinds(chat, last);
+  if (kinds == kNoKind || (kinds & stops) != 0) return;
+  if (rescues_of(chat).most >= limits::rescues_max) return;
+  const bool answers = !last.rescues || last.answers;
+  if (!answers && attempts_of(chat).most >= chat.ask.rules.attempts_max) return;
+  if (last.plan.continuation.prefilled && kinds == set_of(bad_request))
+    return violate("rescue", "an engine that refuses a beginning is not asked in words");
+  for (const std::size_t engine : chat.ask.fit)
+    if (engine != last.engine && !contains(chat.given_up, engine))
+      return violate("rescue", "the answer is told as cut although " + world_.engines[engine].id +
+                                   " has not been asked to go on");
 }
 
 void Simulation::check_error(const Chat& chat) {
@@ -197,6 +283,11 @@ void Simulation::check_log(const Chat& chat) {
     return differs("mode");
   if (!chat.left && !answers && line.error != chat.reading.error_code()) return differs("error");
   if (line.attempts.size() != chat.exchanges.size()) return differs("attempts");
+  const Range rescues = rescues_of(chat);
+  if (line.rescues < rescues.least || line.rescues > rescues.most) return differs("rescues");
+  if (done && line.engine != world_.engines[exchanges_[chat.exchanges.back()]->engine].id)
+    return differs("engine");
+  if (done && line.rescues > 0) ++tally_.rescued;
   std::string header;
   for (std::size_t index = 0; index < line.attempts.size(); ++index) {
     const LogLine::Attempt& attempt = line.attempts[index];
@@ -210,10 +301,14 @@ void Simulation::check_log(const Chat& chat) {
                             exchange.headers_at >= exchange.failed_at && attempt.status == 0;
       if (!too_late) return differs("an attempt's status");
     }
-    header += (index == 0 ? "" : ", ") + attempt.engine + "=";
-    header += last && answers ? "ok" : attempt.outcome;
+    if (!answers || index <= chat.first) {
+      header += (index == 0 ? "" : ", ") + attempt.engine + "=";
+      header += answers && index == chat.first ? "ok" : attempt.outcome;
+    }
     if (attempt.outcome == "ok" || attempt.outcome == "client_closed") {
-      if (!last || (attempt.outcome == "ok") != answers) return differs("an attempt's outcome");
+      const bool has_answered = answers && (!exchange.rescues || attempt.outcome == "ok");
+      if (!last || (attempt.outcome == "ok") != has_answered)
+        return differs("an attempt's outcome");
       standings_.let_go(exchange.engine, number);
       continue;
     }

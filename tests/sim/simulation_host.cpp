@@ -38,19 +38,22 @@ void Simulation::fetch(ExchangeId id, std::string_view head, std::string_view bo
   if (current_ == kNone) return violate("order", "fetch outside of a step");
   auto made = std::make_unique<Exchange>();
   Exchange& exchange = *made;
+  exchange.number = number;
   exchange.chat = current_;
   exchange.started = now_;
   exchanges_.push_back(std::move(made));
   find_engine(exchange, head, body);
   if (violation_) return;
-  check_choice(number);
+  Continuation continuation = read_continuation(body);
   Chat& chat = chats_[current_];
+  exchange.rescues = chat.responded;
+  check_choice(number, continuation);
   const bool streamed = head.find(R"("accept":"text/event-stream")") != std::string_view::npos;
   if (streamed != (chat.ask.stream || !chat.ask.verbatim))
     violate("request", "the wrong kind of answer is asked for");
   chat.exchanges.push_back(number);
   standings_.began(now_, exchange.engine, number);
-  make_plan(exchange, number, streamed, body);
+  make_plan(exchange, number, streamed, body, std::move(continuation));
   ++tally_.exchanges;
   ++tally_.injected[static_cast<std::size_t>(exchange.plan.fault)];
   if (trace_ != nullptr)
@@ -114,6 +117,7 @@ void Simulation::respond(ChatId id, int status, std::string_view head) {
   chat->responded = true;
   chat->responded_at = now_;
   chat->responded_step = steps_;
+  chat->first = chat->exchanges.empty() ? 0 : chat->exchanges.size() - 1;
   chat->status = status;
   chat->head = head;
   chat->reading.begin(head.find("text/event-stream") != std::string_view::npos);
@@ -223,7 +227,11 @@ void Simulation::play_exchange(const Entry& entry) {
   if (exchange.over || (exchange.cancelled && !exchange.goes_on)) return;
   const Chat& chat = chats_[exchange.chat];
   // While the client takes nothing, the host reads nothing.
-  if (!exchange.cancelled && stalled(chat) && !piped_natively(number))
+  // But a response comes as it comes.
+  const bool is_read = exchange.step < exchange.plan.steps.size() &&
+                       exchange.plan.steps[exchange.step].what != Step::What::head &&
+                       exchange.has_head;
+  if (!exchange.cancelled && is_read && stalled(chat) && !piped_natively(number))
     return schedule_exchange(chat.stalled_until, number);
   if (exchange.step >= exchange.plan.steps.size()) {
     ping(number);
@@ -313,7 +321,10 @@ void Simulation::deliver(std::uint32_t number, std::size_t upto) {
   const bool relayed = chat.spliced == number && !chat.native && exchange.open() && !chat.left;
   if (relayed) to_client(chat, bytes, true);
   exchange.delivered = upto;
-  if (exchange.open()) note_progress(exchange, before);
+  if (exchange.open()) {
+    exchange.read = upto;
+    note_progress(exchange, before);
+  }
   deliver_bytes(number, bytes);
 }
 
@@ -362,6 +373,10 @@ void Simulation::note_progress(Exchange& exchange, std::size_t before) {
     if (place.begun > now_at) break;
     if (crossed(place.begun) || crossed(place.told)) exchange.content_maybe = now_;
     if (crossed(place.told)) exchange.content_sure = now_;
+    if (exchange.rescues && !exchange.may_answer) {
+      exchange.may_answer = true;
+      standings_.may_have_succeeded(exchange.engine, exchange.number);
+    }
   }
   for (const Place& place : {exchange.plan.finish, exchange.plan.terminator})
     if (crossed(place.begun) || crossed(place.told)) exchange.finish_maybe = now_;

@@ -138,15 +138,14 @@ void Simulation::judge(Chat& chat, Exchange& exchange, std::uint32_t number) {
 
 // --- which engine is asked
 
-void Simulation::check_choice(std::uint32_t number) {
+void Simulation::check_choice(std::uint32_t number, const Continuation& continuation) {
   Chat& chat = chats_[current_];
   const Exchange& next = *exchanges_[number];
-  if (chat.responded) return violate("order", "fetch after the response has begun");
   if (chat.left || chat.ended) return violate("order", "fetch for a chat that is over");
   if (has_open_exchange(chat)) return violate("order", "fetch while another exchange is open");
   if (!chat.is_chat || chat.ask.refused_status != 0)
     return violate("request", "fetch for a request that cannot be served");
-  if (static_cast<int>(chat.exchanges.size()) >= chat.ask.rules.attempts_max)
+  if (attempts_of(chat).least >= chat.ask.rules.attempts_max)
     return violate("budget", "more attempts than attempts_max");
   if (!contains(chat.ask.fit, next.engine))
     return violate("choice", "an engine is asked that is not in the chain or cannot serve this");
@@ -157,6 +156,8 @@ void Simulation::check_choice(std::uint32_t number) {
     Exchange& last = *exchanges_[last_number];
     judge(chat, last, last_number);
     if (violation_) return;
+    if (chat.responded) check_rescue(chat, last, next, continuation);
+    if (violation_) return;
     check_retry(chat, last, next);
     const bool again = last.engine == next.engine;
     if ((last.kinds & set_of(rate_limited)) != 0 && again) chat.waited_ms += now_ - last.failed_at;
@@ -165,6 +166,85 @@ void Simulation::check_choice(std::uint32_t number) {
     chat.given_up.push_back(last.engine);
   }
   check_order(chat, next);
+}
+
+Simulation::Range Simulation::attempts_of(const Chat& chat) const {
+  Range attempts;
+  for (std::size_t index = 0; index < chat.exchanges.size(); ++index) {
+    const Exchange& exchange = *exchanges_[chat.exchanges[index]];
+    ++attempts.least;
+    ++attempts.most;
+    if (!chat.responded || index < chat.first) continue;
+    const bool answers = index == chat.first || exchange.answers;
+    if (answers) attempts.most = 0;
+    if (answers || exchange.may_answer) attempts.least = 0;
+  }
+  return attempts;
+}
+
+Simulation::Range Simulation::rescues_of(const Chat& chat) const {
+  Range rescues;
+  if (!chat.responded || chat.exchanges.size() <= chat.first + 1) return rescues;
+  rescues = {1, 1};  // the one with which the answer began has broken off
+  for (std::size_t index = chat.first + 1; index + 1 < chat.exchanges.size(); ++index) {
+    const Exchange& exchange = *exchanges_[chat.exchanges[index]];
+    if (exchange.answers) ++rescues.least;
+    if (exchange.answers || exchange.may_answer) ++rescues.most;
+  }
+  return rescues;
+}
+
+// An answer has begun and another attempt is made: to go on with it, from what the client has.
+void Simulation::check_rescue(const Chat& chat, const Exchange& last, const Exchange& next,
+                              const Continuation& continuation) {
+  const Told& told = chat.reading.told();
+  if (chat.status != 200 || !chat.ask.stream)
+    return violate("order", "fetch after the response has begun");
+  if (!chat.ask.rules.rescue || chat.ask.verbatim)
+    return violate("rescue", "an answer is gone on with, and that is switched off");
+  if (!told.calls.empty() || !told.refusal.empty())
+    return violate("rescue", "an answer with a call or a refusal in it is gone on with");
+  if (chat.reading.over() != Reading::Over::no)
+    return violate("rescue", "an answer is gone on with whose end has been told");
+  if (rescues_of(chat).least >= limits::rescues_max && (last.answers || !last.rescues))
+    return violate("rescue", "an answer is gone on with too often");
+  // What the provider of a piped stream says was wrong the client has read.
+  const bool was_piped = chat.spliced == last.number;
+  if (was_piped && (last.kinds & (set_of(network) | set_of(timeout))) == 0)
+    return violate("rescue", "an answer is gone on with behind its provider's own error");
+  const std::string text = json::unescaped(JsonText::trusted(told.text));
+  if (continuation.asked == text.empty())
+    return violate("rescue", "the request to go on does not have what the client has");
+  if (!continuation.asked) return;
+  // Some dialects let no prefill end in white space.
+  const std::string_view missing =
+      std::string_view(text).substr(std::min(text.size(), continuation.begun.size()));
+  const bool is_white =
+      missing.find_first_not_of(" \t\r\n") == std::string_view::npos && continuation.prefilled;
+  if (!starts_with(text, continuation.begun) || !(missing.empty() || is_white))
+    return violate("rescue", "an engine is to go on from \"" + continuation.begun +
+                                 "\", and the client has \"" + text + "\"");
+  if (!continuation.prefilled) return;
+  if (!world_.engines[next.engine].prefill)
+    return violate("rescue", "an engine is given a beginning that it does not take");
+  for (const std::uint32_t each : chat.exchanges) {
+    const Exchange& exchange = *exchanges_[each];
+    const bool refused =
+        exchange.plan.continuation.prefilled && exchange.kinds == set_of(bad_request);
+    if (refused && exchange.engine == next.engine)
+      return violate("rescue", "an engine is given a beginning again that it has refused");
+  }
+}
+
+// The client has been told something of the engine that goes on.
+void Simulation::note_answering(Chat& chat) {
+  if (!chat.responded || chat.exchanges.empty()) return;
+  Exchange& exchange = *exchanges_[chat.exchanges.back()];
+  if (!exchange.rescues || exchange.answers) return;
+  const Told& told = chat.reading.told();
+  exchange.answers =
+      !told.calls.empty() || !told.finish.empty() ||
+      json::unescaped(JsonText::trusted(told.text)).size() > exchange.plan.client_text.size();
 }
 
 // Whether what failed may be followed by another attempt, and by this one.
@@ -178,7 +258,8 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
   KindSet terminal = set_of(bad_request);
   if (!rules.next_on_content_filter) terminal |= set_of(content_filter);
   if (!rules.next_on_auth_error && !(same && other_key)) terminal |= set_of(auth);
-  if (surely(terminal)) return violate("terminal", "another attempt" + told);
+  // The request to go on is ours: what one engine refuses of it another may take.
+  if (surely(terminal) && !next.rescues) return violate("terminal", "another attempt" + told);
   if (!same) {
     const std::int64_t window = world_.engines[last.engine].context_window;
     const std::int64_t larger = world_.engines[next.engine].context_window;
@@ -187,6 +268,10 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
     return;
   }
   KindSet may = kNoKind;
+  if (last.plan.continuation.prefilled) may |= set_of(bad_request);
+  // Who was answering is not asked to go on itself.
+  if (next.rescues && (!last.rescues || last.answers))
+    return violate("rescue", "the engine whose answer broke off is asked to go on with it");
   if (other_key) may |= kBlamesKey | kSetsKeyAside;
   if (rules.rate_limit_wait_ms > 0) may |= set_of(rate_limited);
   int attempts = 0;
@@ -244,10 +329,11 @@ bool Simulation::has_open_exchange(const Chat& chat) const {
 
 Sources Simulation::sources_of(const Chat& chat) const {
   Sources sources;
+  sources.first = chat.responded ? chat.first : 0;
   for (const std::uint32_t number : chat.exchanges) {
     const Exchange& exchange = *exchanges_[number];
     const bool piped = chat.native && chat.spliced == number;
-    sources.push_back({&exchange.plan, piped ? exchange.arrived : exchange.delivered});
+    sources.all.push_back({&exchange.plan, piped ? exchange.arrived : exchange.delivered});
   }
   return sources;
 }
@@ -272,6 +358,7 @@ void Simulation::check_client(std::uint32_t number) {
 
 void Simulation::check_step(std::uint32_t number) {
   Chat& chat = chats_[number];
+  note_answering(chat);
   check_client(number);
   if (violation_ || chat.closed) return;
   if (chat.ended || chat.left) {
@@ -294,7 +381,8 @@ void Simulation::check_pending(std::uint32_t number) {
   if (state != ChatState::waiting && state != ChatState::closing && !has_open_exchange(chat))
     return violate("liveness", "a chat has neither an exchange nor a wait");
   // What is over without an answer has failed, even if the same engine is asked again later.
-  if (!chat.responded && !has_open_exchange(chat)) {
+  const bool is_trying = !chat.responded || exchanges_[chat.exchanges.back()]->rescues;
+  if (is_trying && state == ChatState::waiting) {
     judge(chat, *exchanges_[chat.exchanges.back()], chat.exchanges.back());
     if (violation_) return;
   }

@@ -87,6 +87,15 @@ void Standings::succeeded(Instant now, std::size_t engine, std::uint32_t exchang
   }
 }
 
+void Standings::may_have_succeeded(std::size_t engine, std::uint32_t exchange) {
+  Standing& standing = engines_[engine];
+  standing.tell(exchange);
+  if (standing.ready) return;
+  standing.probe = kNone;
+  standing.until = Instant();
+  standing.sure = false;
+}
+
 void Standings::let_go(std::size_t engine, std::uint32_t exchange) {
   Standing& standing = engines_[engine];
   standing.tell(exchange);

@@ -21,6 +21,8 @@ class Standings {
   void failed(Instant now, std::size_t engine, std::size_t key, std::uint32_t exchange,
               KindSet kinds, const Hint& hint, bool whole);
   void succeeded(Instant now, std::size_t engine, std::uint32_t exchange);
+  // It may have answered: whoever goes on with an answer shows it late, or never.
+  void may_have_succeeded(std::size_t engine, std::uint32_t exchange);
   // It ended and said nothing about the engine.
   void let_go(std::size_t engine, std::uint32_t exchange);
 
@@ -40,7 +42,7 @@ class Standings {
     // False once it is open whether a success took the blame back: then so is whose the probe is,
     // until an exchange begins when no other has yet to tell.
     bool sure = true;
-    bool blamed = true;  // surely, if it is not ready
+    bool blamed = true;                 // surely, if it is not ready
     std::vector<std::uint32_t> untold;  // exchanges that have begun and told nothing yet
 
     void tell(std::uint32_t exchange);

@@ -1,6 +1,7 @@
 #include "tally.h"
 
 #include <algorithm>
+#include <string>
 
 namespace spillway::sim {
 
@@ -18,6 +19,9 @@ void Tally::add(const Tally& other) {
   together_max = std::max(together_max, other.together_max);
   for (std::size_t fate = 0; fate < kFates; ++fate) fates[fate] += other.fates[fate];
   for (std::size_t mode = 0; mode < kModes.size(); ++mode) modes[mode] += other.modes[mode];
+  rescues += other.rescues;
+  rescued += other.rescued;
+  for (std::size_t joint = 0; joint < kJoints; ++joint) joints[joint] += other.joints[joint];
   for (std::size_t fault = 0; fault < kFaults; ++fault) {
     injected[fault] += other.injected[fault];
     for (std::size_t fate = 0; fate < kFates; ++fate)
@@ -42,6 +46,11 @@ void Tally::print(std::FILE* out) const {
   std::fprintf(out, "\nanswers by mode:");
   for (std::size_t mode = 0; mode < kModes.size(); ++mode)
     std::fprintf(out, " %s %llu", kModes[mode].data(), number(modes[mode]));
+  std::fprintf(out, "\nanswers gone on with and whole: %llu; asked to go on: %llu, of whom",
+               number(rescued), number(rescues));
+  for (std::size_t joint = 0; joint < kJoints; ++joint)
+    std::fprintf(out, " %s %llu", std::string(name_of(static_cast<Joint>(joint))).c_str(),
+                 number(joints[joint]));
   std::fprintf(out, "\n");
 }
 

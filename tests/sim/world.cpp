@@ -79,6 +79,8 @@ EngineRow draw_engine(Random& random, const World& world, std::size_t provider,
   constexpr std::array<std::int64_t, 4> windows{0, 4000, 8000, 32'000};
   engine.context_window = random.pick(windows);
   engine.tools = random.percent(75);
+  engine.prefill = random.percent(40);
+  engine.refuses_prefill = random.one_in(3);
   engine.latency = static_cast<Latency>(random.below(3));
   return engine;
 }
@@ -89,7 +91,10 @@ std::string engine_json(Random& random, const EngineRow& engine) {
   if (engine.context_window > 0)
     members.add("context_window", std::to_string(engine.context_window));
   members.add("latency", quoted(latencies[static_cast<std::size_t>(engine.latency)]));
-  members.add("capabilities", engine.tools ? R"(["tools","reasoning"])" : R"(["reasoning"])");
+  std::string capabilities = "[\"reasoning\"";
+  if (engine.tools) capabilities += ",\"tools\"";
+  if (engine.prefill) capabilities += ",\"prefill\"";
+  members.add("capabilities", capabilities + "]");
   if (random.percent(50)) members.add("price_in", "0.5").add("price_out", "1.5");
   return members.object();
 }
@@ -146,6 +151,7 @@ std::string print_rules(const Rules& rules) {
       .add("idle_ms", number(rules.timeouts.idle_ms))
       .add("total_ms", number(rules.timeouts.total_ms));
   return Members()
+      .add("rescue", rules.rescue ? "true" : "false")
       .add("attempts_max", number(rules.attempts_max))
       .add("attempts_per_engine", number(rules.attempts_per_engine))
       .add("rate_limit_wait_ms", number(rules.rate_limit_wait_ms))
@@ -167,6 +173,7 @@ Rules draw_rules(Random& random) {
   rules.timeouts.total_ms = random.one_in(6) ? random.between(300, 3000) : 60'000;
   rules.next_on_auth_error = random.percent(50);
   rules.next_on_content_filter = random.percent(50);
+  rules.rescue = !random.one_in(6);
   return rules;
 }
 

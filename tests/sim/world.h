@@ -30,6 +30,8 @@ struct EngineRow {
   std::size_t provider = 0;
   std::int64_t context_window = 0;  // 0: unknown
   bool tools = true;
+  bool prefill = false;
+  bool refuses_prefill = false;  // although it is said to take one
   Latency latency = Latency::standard;
 };
 
@@ -41,6 +43,7 @@ struct Rules {
   Timeouts timeouts;
   bool next_on_auth_error = false;
   bool next_on_content_filter = false;
+  bool rescue = true;
 };
 
 struct RouteRow {
