@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <thread>
 
@@ -119,10 +120,13 @@ int Runner::report(double seconds) const {
   }
   const auto steps = static_cast<double>(coverage_.steps());
   std::printf(
-      "%llu seeds, %llu chats, %llu upstream exchanges, %.0f events in %.1f s: %.0f events/s\n",
+      "%llu seeds, %llu chats, %llu upstream exchanges, %.0f events in %.1f s (%.1f s of CPU "
+      "time): "
+      "%.0f events/s\n",
       static_cast<unsigned long long>(options_.seeds),
       static_cast<unsigned long long>(tally_.chats),
-      static_cast<unsigned long long>(tally_.exchanges), steps, seconds, steps / seconds);
+      static_cast<unsigned long long>(tally_.exchanges), steps, seconds,
+      static_cast<double>(std::clock()) / CLOCKS_PER_SEC, steps / seconds);
   std::printf("no rule was broken; up to %llu chats at once in one router\n",
               static_cast<unsigned long long>(tally_.together_max));
   if (!options_.brief) {

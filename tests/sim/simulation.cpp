@@ -72,6 +72,11 @@ void Simulation::draw_moods() {
   for (Mood& mood : moods_) {
     mood.percent = random_.pick(percents);
     if (random_.one_in(6)) mood.always = swarm_.draw(random_);
+    // Answers that break off are what most can be made of.
+    constexpr std::array<Fault, 4> breaks{Fault::cut, Fault::stall, Fault::early_end,
+                                          Fault::error_after_content};
+    const Fault broken = random_.pick(breaks);
+    if (swarm_.on(broken) && random_.one_in(4)) mood.always = broken;
   }
   key_faults_.resize(world_.providers.size());
   constexpr std::array<Fault, 4> kinds{Fault::auth, Fault::auth, Fault::quota, Fault::rate_limited};

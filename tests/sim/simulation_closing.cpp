@@ -193,13 +193,13 @@ void Simulation::check_not_rescued(const Chat& chat) {
   if (line.mode == "splice" && !last.rescues) return;
   // The request to go on is ours: what one engine refuses of it another may take.
   KindSet stops = set_of(context_too_long);
-  if (!last.rescues) stops |= set_of(bad_request) | set_of(content_filter);
+  if (!last.rescues || last.may_answer) stops |= set_of(bad_request) | set_of(content_filter);
   const KindSet kinds = last.judged ? last.kinds : possible_kinds(chat, last);
   if (kinds == kNoKind || (kinds & stops) != 0) return;
   if (rescues_of(chat).most >= limits::rescues_max) return;
   const bool answers = !last.rescues || last.answers;
   if (!answers && attempts_of(chat).most >= chat.ask.rules.attempts_max) return;
-  if (last.plan.continuation.prefilled && kinds == set_of(bad_request))
+  if (last.plan.fault == Fault::prefill_refused && kinds == set_of(bad_request))
     return violate("rescue", "an engine that refuses a beginning is not asked in words");
   for (const std::size_t engine : chat.ask.fit)
     if (engine != last.engine && !contains(chat.given_up, engine))

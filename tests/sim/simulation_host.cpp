@@ -61,6 +61,8 @@ void Simulation::fetch(ExchangeId id, std::string_view head, std::string_view bo
                (exchange.key == kNoKey ? "" : " key " + std::to_string(exchange.key + 1)) +
                ", whose fault is: " + std::string(name_of(exchange.plan.fault)));
   schedule_step(number);
+  // Whoever waits for an answer to go on may stop reading right then.
+  if (exchange.rescues && random_.percent(40)) draw_client_faults(current_);
 }
 
 // Whom a request goes to: the URL tells the provider, the URL or the body the model, a header the

@@ -18,7 +18,9 @@ void Standings::began(Instant now, std::size_t engine, std::uint32_t exchange) {
   Standing& standing = engines_[engine];
   standing.untold.push_back(exchange);
   standing.sure = standing.sure || standing.untold.size() == 1;
-  if (standing.ready || !standing.sure || standing.probe != kNone) return;
+  if (standing.ready || !standing.sure) return;
+  // A probe that takes too long makes room for another.
+  if (standing.probe != kNone && now < standing.probe_until) return;
   standing.probe = exchange;
   standing.probe_until = now + world_->cooldown_ms;
 }
