@@ -69,11 +69,17 @@ std::string fault_of_beginning(const Told& told, const Sources& sources) {
   if (sources.empty()) return "an answer without a provider";
   const Plan& plan = *sources.last().plan;
   const Script& first = sources.all[sources.first].plan->script;
-  const std::string text = told_text(told, plan);
-  const std::string whole = whole_text(plan);
-  if (!is_beginning(text, whole)) return differs("the text", text, whole);
-  if (plan.rescues && text.size() < plan.client_text.size())
-    return differs("what was told before", text, plan.client_text);
+  if (!plan.rescues) {
+    // Most answers: nothing is copied for them.
+    if (!is_beginning(told.text, plan.script.text))
+      return differs("the text", told.text, plan.script.text);
+  } else {
+    const std::string text = told_text(told, plan);
+    const std::string whole = whole_text(plan);
+    if (!is_beginning(text, whole)) return differs("the text", text, whole);
+    if (text.size() < plan.client_text.size())
+      return differs("what was told before", text, plan.client_text);
+  }
   if (!is_beginning(told.reasoning, first.reasoning))
     return differs("the reasoning", told.reasoning, first.reasoning);
   if (!is_beginning(told.refusal, first.refusal))

@@ -162,10 +162,10 @@ void Simulation::check_bill(const Chat& chat, const LogLine& line) {
     surely_left -= surely ? 1 : 0;
     // One that may have joined has its line if there are lines to spare.
     const bool to_spare = bill.lines.size() > told + surely_left;
-    if (!surely && !(exchange.may_answer && is_told && (has_counted || to_spare))) continue;
-    if (bill.lines[told].usage.input != attempt.input_tokens ||
-        bill.lines[told].usage.output != attempt.output_tokens)
-      return violate("client", "the usage and the log do not agree on " + engine);
+    const bool agrees = is_told && bill.lines[told].usage.input == attempt.input_tokens &&
+                        bill.lines[told].usage.output == attempt.output_tokens;
+    if (!surely && !(exchange.may_answer && agrees && (has_counted || to_spare))) continue;
+    if (!agrees) return violate("client", "the usage and the log do not agree on " + engine);
     ++told;
   }
   if (line.input_tokens != sum.input || line.output_tokens != sum.output)
