@@ -371,17 +371,21 @@ void Simulation::note_progress(Exchange& exchange, std::size_t before) {
   const auto crossed = [before, now_at](std::size_t place) {
     return before < place && place <= now_at;
   };
+  bool may_answer = false;
   for (const Place& place : exchange.plan.contents) {
     if (place.begun > now_at) break;
     if (crossed(place.begun) || crossed(place.told)) exchange.content_maybe = now_;
     if (crossed(place.told)) exchange.content_sure = now_;
-    if (exchange.rescues && !exchange.may_answer) {
-      exchange.may_answer = true;
-      standings_.may_have_succeeded(exchange.engine, exchange.number);
-    }
+    may_answer = true;
   }
   for (const Place& place : {exchange.plan.finish, exchange.plan.terminator})
-    if (crossed(place.begun) || crossed(place.told)) exchange.finish_maybe = now_;
+    if (crossed(place.begun) || crossed(place.told)) {
+      exchange.finish_maybe = now_;
+      may_answer = true;
+    }
+  if (!may_answer || !exchange.rescues || exchange.may_answer) return;
+  exchange.may_answer = true;
+  standings_.may_have_succeeded(exchange.engine, exchange.number);
 }
 
 // --- the client's side

@@ -2,6 +2,7 @@
 // got; of the core they ask nothing but the state of a chat and how many there are.
 
 #include <algorithm>
+#include <cstring>
 
 #include "json.h"
 #include "simulation.h"
@@ -21,7 +22,7 @@ void Simulation::mix(std::string_view bytes) {
   mix(bytes.size());
   while (bytes.size() >= sizeof(std::uint64_t)) {
     std::uint64_t word = 0;
-    std::copy_n(bytes.data(), sizeof word, reinterpret_cast<char*>(&word));
+    std::memcpy(&word, bytes.data(), sizeof word);
     mix(word);
     bytes.remove_prefix(sizeof word);
   }
