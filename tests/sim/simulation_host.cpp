@@ -383,9 +383,7 @@ void Simulation::note_progress(Exchange& exchange, std::size_t before) {
       exchange.finish_maybe = now_;
       may_answer = true;
     }
-  if (!may_answer || !exchange.rescues || exchange.may_answer) return;
-  exchange.may_answer = true;
-  standings_.may_have_succeeded(exchange.engine, exchange.number);
+  if (exchange.rescues && may_answer) exchange.may_answer = true;
 }
 
 // --- the client's side
@@ -422,6 +420,12 @@ void Simulation::step(std::uint32_t number, Column column, const Event& event,
     if constexpr (requires { event.status; }) text += " " + std::to_string(event.status);
     if (!shown.empty()) text += " " + Trace::shown(shown);
     say(text);
+  }
+  // Whoever goes on with an answer may be joined to it at any step, and that counts as a success.
+  if (!chat.exchanges.empty()) {
+    const Exchange& last = *exchanges_[chat.exchanges.back()];
+    if (last.may_answer && !last.answers)
+      standings_.may_have_succeeded(last.engine, last.number);
   }
   gateway_->step(now_, event);
   check_step(number);
