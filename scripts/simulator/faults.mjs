@@ -106,6 +106,25 @@ function random(seed) {
   };
 }
 
+/**
+ * The first bytes of a script's body and what comes before, in two writes.
+ * @param {Step[]} script @param {number} length @returns {Step[]}
+ */
+function firstBytes(script, length) {
+  let left = length;
+  /** @type {Step[]} */
+  const steps = [];
+  for (const step of recut(unmeasured(script), () => Math.max(1, Math.ceil(length / 2)))) {
+    if (step.do !== 'write') {
+      steps.push(step);
+    } else if (left > 0) {
+      steps.push({ ...step, bytes: step.bytes.subarray(0, left) });
+      left -= step.bytes.length;
+    }
+  }
+  return steps;
+}
+
 /** @param {number} status @param {string} type @param {string} body @returns {Step[]} */
 const page = (status, type, body) =>
   refusalScript({ status, headers: { 'content-type': type }, body });
@@ -115,6 +134,21 @@ const html = (title) => `<html>\r\n<head><title>${title}</title></head>\r\n<body
   + `${title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`;
 
 // Refusals
+
+/**
+ * How a wait can be told: headers, or a message.
+ * @type {Record<string, (ms: number, now_ms: number) => Record<string, string> | string>}
+ */
+const HINTS = {
+  seconds: (ms) => ({ 'retry-after': String(ms / 1000) }),
+  date: (ms, now_ms) => ({ 'retry-after': new Date(now_ms + ms).toUTCString() }),
+  ms: (ms) => ({ 'retry-after-ms': String(ms) }),
+  reset: (ms) => ({ 'x-ratelimit-reset': String(ms / 1000) }),
+  reset_epoch: (ms, now_ms) => ({ 'x-ratelimit-reset': String(Math.ceil((now_ms + ms) / 1000)) }),
+  reset_requests: (ms) => ({ 'x-ratelimit-reset-requests': `${ms / 1000}s` }),
+  words: (ms) => `Rate limit reached. Please try again in ${ms / 1000}s.`,
+  none: () => ({}),
+};
 
 /**
  * An answer with an error status. `status` and `code` replace the provider's usual ones.
@@ -152,6 +186,22 @@ export const FAULTS = {
     (args) => ({ retry_after_ms: args.retry_after * 1000 })),
   rate_limited_ms: refuses('429, wait given in milliseconds too', 'rate_limited', { ms: 350 },
     (args) => ({ retry_after_ms: args.ms, in_milliseconds: true })),
+  rate_limited_by: {
+    help: `429, wait told in one way: ${Object.keys(HINTS).join(', ')}`,
+    args: { hint: 'seconds', ms: 20_000 },
+    script: (_script, args, { refusal }) => {
+      if (!Object.hasOwn(HINTS, args.hint)) throw new Error(`there is no hint "${args.hint}"`);
+      const told = HINTS[args.hint](args.ms, Date.now());
+      const said = typeof told === 'string';
+      const code = { code: 'rate_limit_exceeded', status: 'RESOURCE_EXHAUSTED' };
+      const error = { message: said ? told : 'Too many requests.', ...code };
+      return refusalScript({
+        status: refusal('rate_limited').status,
+        headers: { 'content-type': 'application/json', ...(said ? {} : told) },
+        body: JSON.stringify({ error }),
+      });
+    },
+  },
   insufficient_quota: refuses('out of credit: 429, 400 (Anthropic; status=402)',
     'insufficient_quota'),
   overloaded: refuses('503, Anthropic 529', 'overloaded'),
@@ -214,6 +264,24 @@ export const FAULTS = {
         { do: 'destroy', reset: args.rst > 0 },
       ];
     },
+  },
+  cut_head: {
+    help: 'closed in the middle of the response headers (rst=1: reset)',
+    args: { rst: 0 },
+    script: (_script, args) => [
+      { do: 'raw', bytes: Buffer.from('HTTP/1.1 200 OK\r\ncontent-type: text/ev') },
+      { do: 'wait', ms: 1 },
+      { do: 'destroy', reset: args.rst > 0 },
+    ],
+  },
+  cut_at: {
+    help: 'closed after this many bytes of the body (rst=1: reset)',
+    args: { bytes: 100, rst: 0 },
+    script: (script, args) => [
+      ...firstBytes(script, args.bytes),
+      { do: 'wait', ms: 1 },
+      { do: 'destroy', reset: args.rst > 0 },
+    ],
   },
   cut_clean: {
     help: 'the body ends properly after N, without finish and terminator',
@@ -321,6 +389,15 @@ export const FAULTS = {
     args: {},
     script: (script, _args, { dialect, answer, writing, stream }) => (stream
       ? [...script, write(dialect.terminal(answer, writing))] : script),
+  },
+  goes_on: {
+    help: 'after the terminator the first content again, for ever; Gemini has none',
+    args: { every_ms: 10 },
+    script: (script, args, { dialect, stream }) => {
+      const again = script[pointAfter(script, 0)];
+      return !stream || !dialect.terminates || again.do !== 'write' ? script
+        : [...script, { do: 'repeat', bytes: again.bytes, every_ms: args.every_ms }];
+    },
   },
   unknown_events: {
     help: 'events, deltas, fields, comments nobody knows between all others',

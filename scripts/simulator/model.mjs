@@ -261,11 +261,14 @@ export const numberedWords = (model, count) =>
 
 /**
  * The numbered words that an engine is asked to go on with: the last answer in the conversation
- * ends in one, whichever engine said it. Without them the engine begins with its own.
+ * is the beginning of its own, or ends in one, whichever engine said it. Else it begins with its
+ * own.
  * @param {Prompt} prompt @param {string} model @param {number} count
  */
 function wordsToSay({ turns }, model, count) {
   const begun = turns.slice(-2).findLast(({ role }) => role === 'assistant')?.text ?? '';
+  const own = numberedWords(model, count).join('');
+  if (begun !== '' && own.startsWith(begun)) return own.slice(begun.length).match(/ ?\S+/g) ?? [];
   const said = /(\S+)-(\d+)$/.exec(begun.trimEnd());
   return said ? numberedWords(said[1], count).slice(Number(said[2]) + 1)
     : numberedWords(model, count);

@@ -11,6 +11,7 @@
  * @typedef {{ do: 'write', bytes: Buffer, content: boolean, apart?: boolean }} Write
  * @typedef {Head
  *   | Write                                               // apart: never joined with neighbours
+ *   | { do: 'raw', bytes: Buffer }                       // past HTTP, in place of a head
  *   | { do: 'wait', ms: number }
  *   | { do: 'repeat', bytes: Buffer, every_ms: number }   // until the client leaves
  *   | { do: 'hang' }                                      // until the client leaves
@@ -188,6 +189,9 @@ export async function play(exchange, script, { interval_ms: interval, per_write:
         blocked = apart && chunked ? exchange.writeChunk(step.bytes) : exchange.write(step.bytes);
         if (blocked) await blocked;
         else if (apart) await tick();
+        break;
+      case 'raw':
+        response.socket?.write(step.bytes);
         break;
       case 'wait':
         if (response.headersSent) response.flushHeaders();

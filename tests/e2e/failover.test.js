@@ -35,6 +35,7 @@ const IDLE = { timeouts: { idle_ms: 700 } };
 const SURVIVABLE = [
   ['rate_limited', 'rate_limited'],
   ['rate_limited_ms', 'rate_limited'],
+  ['rate_limited_by', 'rate_limited'],
   // Gemini says the same words for a minute's limit and for a day's.
   ['insufficient_quota', {
     openai: 'quota_exhausted', anthropic: 'quota_exhausted', gemini: 'rate_limited',
@@ -52,7 +53,10 @@ const SURVIVABLE = [
   ['slow_headers&ms=20000', 'timeout', HEADERS],
   ['slow_first&ms=20000', 'timeout', CONTENT],
   ['pings_only&every_ms=20', 'timeout', CONTENT],
+  ['cut_head', 'network'],
+  ['cut_head&rst=1', 'network'],
   ['cut&after=-1', 'network'],
+  ['cut_at&bytes=0', 'network'],
   ['cut&after=0', 'network'],
   ['cut&after=0&rst=1', 'network'],
   ['cut_clean&after=-1', 'network'],
@@ -101,7 +105,7 @@ const WORDS = '&after=3&interval_ms=20';
 /** Strange, and still a whole answer. */
 const HARMLESS = [
   'slow_headers&ms=50', 'slow_first&ms=50', 'drip&bytes=1', 'split&seed=7&max=64',
-  'bursts&n=4&ms=5', 'missing_terminator', 'double_terminator', 'unknown_events',
+  'bursts&n=4&ms=5', 'missing_terminator', 'double_terminator', 'goes_on', 'unknown_events',
 ];
 
 /** When no engine is left: how the client is told.
