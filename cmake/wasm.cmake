@@ -37,4 +37,14 @@ else()
     COMMENT "Optimizing spillway.wasm"
     VERBATIM)
   add_custom_target(spillway_wasm_optimized ALL DEPENDS ${CMAKE_BINARY_DIR}/spillway.wasm)
+
+  # spillway_wasm_trap → spillway.trap.wasm, for tests of what happens around a module that traps:
+  # the same core behind imports and exports that trap on purpose. Never in dist/.
+  add_executable(spillway_wasm_trap EXCLUDE_FROM_ALL ${wasm_sources})
+  target_compile_definitions(spillway_wasm_trap PRIVATE SPILLWAY_TEST_TRAP)
+  target_link_libraries(spillway_wasm_trap PRIVATE spillway_core)
+  target_compile_options(spillway_wasm_trap PRIVATE -fno-exceptions -fno-rtti)
+  set_target_properties(spillway_wasm_trap PROPERTIES OUTPUT_NAME spillway.trap SUFFIX .wasm)
+  get_target_property(wasm_link_options spillway_wasm LINK_OPTIONS)
+  target_link_options(spillway_wasm_trap PRIVATE ${wasm_link_options})
 endif()

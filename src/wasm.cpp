@@ -13,6 +13,14 @@
 // The C names are not the exported ones: `open` and `close` are the C library's.
 #define SPILLWAY_EXPORT(name) extern "C" __attribute__((export_name(#name), used))
 
+// A broken invariant on purpose, for tests of the host: never in the shipped module.
+#ifdef SPILLWAY_TEST_TRAP
+#define SPILLWAY_TRAP_AT(input, word) \
+  if ((input).find(word) != std::string_view::npos) __builtin_trap()
+#else
+#define SPILLWAY_TRAP_AT(input, word) static_cast<void>(0)
+#endif
+
 SPILLWAY_IMPORT(fetch)
 void host_fetch(std::int32_t exchange, const char* head, std::size_t head_size, const char* body,
                 std::size_t body_size);
@@ -114,6 +122,7 @@ std::int32_t spillway_open(double now, double seed, std::int32_t head_size,
   const auto body = static_cast<std::size_t>(body_size < 0 ? 0 : body_size);
   request.head = taken(head_size);
   request.body = std::string_view(self.input).substr(static_cast<std::size_t>(head_size), body);
+  SPILLWAY_TRAP_AT(request.body, "spillway-trap-open");
   // A large request does not leave its size behind.
   constexpr std::size_t kept_bytes = 64 * 1024;
   if (self.input.size() > kept_bytes) std::string().swap(self.input);
@@ -130,6 +139,7 @@ void spillway_on_response(double now, std::int32_t exchange, std::int32_t status
 
 SPILLWAY_EXPORT(on_chunk)
 void spillway_on_chunk(double now, std::int32_t exchange, std::int32_t size) {
+  SPILLWAY_TRAP_AT(taken(size), "spillway-trap-3");
   instance().gateway->step(instant(now), input::Chunk{ExchangeId{exchange}, taken(size)});
 }
 

@@ -8,6 +8,7 @@
  *
  * startWorker() is `wrangler dev`, as a user starts it. startDeployed() is the bundle that
  * `wrangler deploy` would upload, in the runtime alone: no development server stands before it.
+ * startScript() is the runtime with a Worker of a test's own.
  *
  * Rules: a port of its own; nobody is contacted; nothing of the developer's .dev.vars is read. It
  * ends with the test process, however that ends.
@@ -15,7 +16,9 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -42,6 +45,12 @@ import { Feed } from './feed.js';
  * @property {() => string} output      everything that was printed
  * @property {(options?: ConstructorParameters<typeof OpenAI>[0]) => OpenAI} client
  * @property {() => Promise<void>} stop
+ * @property {() => number} rss_bytes   of the deployed one: workerd's memory
+ * @property {() => Promise<Probe>} probe
+ *
+ * @typedef {object} Probe
+ * @property {number} chats_open
+ * @property {number[]} memories_bytes  of the modules, where startDeployed() was asked for `probe`
  */
 
 const kStopMs = 5000;
@@ -98,8 +107,9 @@ export async function startWorker(options = {}) {
 }
 
 /**
- * The bundle that would be deployed, in workerd.
- * @param {Pick<Options, 'config' | 'vars'>} options
+ * The bundle that would be deployed, in workerd. `module`: with this file in its module's place;
+ * `probe`: with probe.js around it.
+ * @param {Pick<Options, 'config' | 'vars'> & { module?: string, probe?: boolean }} options
  */
 export async function startDeployed(options) {
   await (built ??= build());
@@ -110,17 +120,40 @@ export async function startDeployed(options) {
   );
   if (code !== 0) throw new StartError(output);
   const wasm = readdirSync(folder).filter((name) => name.endsWith('.wasm'));
-  const bindings = Object.entries(variablesOf(options)).map(([name, value]) =>
+  if (options.module) copyFileSync(options.module, join(folder, wasm[0]));
+  const probe = options.probe ? ['probe.js', 'instances.js'] : [];
+  for (const name of probe) copyFileSync(new URL(name, import.meta.url), join(folder, name));
+  return serveWorkerd(folder, [...probe, 'index.js', ...wasm], variablesOf(options));
+}
+
+/**
+ * A Worker of a few lines in workerd, to tell what is Spillway's from what is the runtime's.
+ * @param {string} source @param {Record<string, string>} vars
+ */
+export async function startScript(source, vars) {
+  const folder = mkdtempSync(join(tmpdir(), 'spillway-e2e-'));
+  writeFileSync(join(folder, 'index.js'), source);
+  return serveWorkerd(folder, ['index.js'], vars);
+}
+
+/**
+ * @param {string} folder
+ * @param {string[]} files  the first is the one that is started
+ * @param {Record<string, string>} vars
+ */
+function serveWorkerd(folder, files, vars) {
+  const modules = files.map((name) => {
+    const kind = name.endsWith('.wasm') ? 'wasm' : 'esModule';
+    return `(name = "${name}", ${kind} = embed "${name}")`;
+  });
+  const bindings = Object.entries(vars).map(([name, value]) =>
     `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`);
   writeFileSync(join(folder, 'config.capnp'), `
     using Workerd = import "/workerd/workerd.capnp";
     const config :Workerd.Config = (
       services = [
         (name = "main", worker = (
-          modules = [
-            (name = "index.js", esModule = embed "index.js"),
-            ${wasm.map((name) => `(name = "${name}", wasm = embed "${name}"),`).join('\n')}
-          ],
+          modules = [${modules.join(', ')}],
           bindings = [${bindings.join(', ')}],
           compatibilityDate = "2026-11-01",
           compatibilityFlags = ["enable_request_signal"],
@@ -192,6 +225,14 @@ async function serve(folder, command, args, cwd, ready) {
   }
   return {
     url, events, stop,
+    rss_bytes: () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(
+      readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    async probe() {
+      const headers = { authorization: 'Bearer sim-client' };
+      const [health, probe] = await Promise.all(['health', 'probe'].map(async (path) =>
+        /** @type {any} */ (await (await fetch(`${url}/${path}`, { headers })).json())));
+      return { chats_open: health.chats_open, memories_bytes: probe.memories_bytes };
+    },
     output: () => printed,
     client: (options) => new OpenAI({
       baseURL: `${url}/v1`, apiKey: 'sim-client', maxRetries: 0, timeout: 20_000, ...options,
