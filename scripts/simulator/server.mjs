@@ -50,6 +50,7 @@ import { Controls } from './control.mjs';
  * @property {() => Entry[]} log
  * @property {() => void} reset                                  empties the log
  * @property {() => Entry[]} open                                exchanges not over yet
+ * @property {() => Promise<number>} connections                 sockets that are open, idle or not
  * @property {(map: Record<string, string>) => void} faults      replaces all that were set
  */
 
@@ -87,6 +88,9 @@ export async function startSimulator(options = {}) {
     log: () => controls.entries,
     reset: () => controls.reset(),
     open: () => [...controls.open],
+    connections: () => new Promise((resolve, reject) => {
+      server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+    }),
     faults: (map) => controls.setFaults(map),
   };
 }

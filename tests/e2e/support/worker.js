@@ -38,6 +38,7 @@ import { Feed } from './feed.js';
  * @property {Record<string, string>} [vars]
  * @property {Record<string, string>} [secrets]   given in a file, as .dev.vars would
  * @property {boolean} [npx]                      started by `npx wrangler dev`, slower
+ * @property {(event: LogEvent) => void} [hear]   takes what the Worker logs; nothing is kept then
  *
  * @typedef {object} Worker
  * @property {string} url
@@ -109,7 +110,7 @@ export async function startWorker(options = {}) {
 /**
  * The bundle that would be deployed, in workerd. `module`: with this file in its module's place;
  * `probe`: with probe.js around it.
- * @param {Pick<Options, 'config' | 'vars'> & { module?: string, probe?: boolean }} options
+ * @param {Pick<Options, 'config' | 'vars' | 'hear'> & { module?: string, probe?: boolean }} options
  */
 export async function startDeployed(options) {
   await (built ??= build());
@@ -123,7 +124,7 @@ export async function startDeployed(options) {
   if (options.module) copyFileSync(options.module, join(folder, wasm[0]));
   const probe = options.probe ? ['probe.js', 'instances.js'] : [];
   for (const name of probe) copyFileSync(new URL(name, import.meta.url), join(folder, name));
-  return serveWorkerd(folder, [...probe, 'index.js', ...wasm], variablesOf(options));
+  return serveWorkerd(folder, [...probe, 'index.js', ...wasm], variablesOf(options), options.hear);
 }
 
 /**
@@ -140,8 +141,9 @@ export async function startScript(source, vars) {
  * @param {string} folder
  * @param {string[]} files  the first is the one that is started
  * @param {Record<string, string>} vars
+ * @param {Options['hear']} [hear]
  */
-function serveWorkerd(folder, files, vars) {
+function serveWorkerd(folder, files, vars, hear) {
   const modules = files.map((name) => {
     const kind = name.endsWith('.wasm') ? 'wasm' : 'esModule';
     return `(name = "${name}", ${kind} = embed "${name}")`;
@@ -167,16 +169,17 @@ function serveWorkerd(folder, files, vars) {
   return serve(folder, binary, ['serve', 'config.capnp', '--control-fd=1'], folder, (line) => {
     const port = /^\{"event":"listen","socket":"http","port":(\d+)\}$/.exec(line)?.[1];
     return port && `http://127.0.0.1:${port}`;
-  });
+  }, hear);
 }
 
 /**
  * @param {string} folder   removed at the end
  * @param {string} command @param {string[]} args @param {string} cwd
  * @param {(line: string) => string | undefined} ready  finds the URL in the line that tells it
+ * @param {Options['hear']} [hear]
  * @returns {Promise<Worker>}
  */
-async function serve(folder, command, args, cwd, ready) {
+async function serve(folder, command, args, cwd, ready, hear) {
   const child = spawn(command, args, {
     cwd, env: environment(), stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // a process group, to end wrangler and its workerd with one signal
@@ -209,12 +212,13 @@ async function serve(folder, command, args, cwd, ready) {
   const found = new Promise((resolve) => {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on('line', (line) => {
-        printed += `${line}\n`;
-        const url = ready(line);
-        if (url !== undefined) return resolve(url);
         // wrangler puts a mark before warnings and errors.
         const event = /\{"event":.*\}/.exec(line)?.[0];
-        if (event !== undefined) events.push(JSON.parse(event));
+        if (event !== undefined && hear) hear(JSON.parse(event));
+        else if (event !== undefined) events.push(JSON.parse(event));
+        if (!hear || event === undefined) printed += `${line}\n`;
+        const url = ready(line);
+        if (url !== undefined) return resolve(url);
       });
     }
   });
