@@ -108,8 +108,9 @@ async function clientAsks(chat, exchange) {
 
 /**
  * The native splice. Returns when upstream has ended and the client took it all; throws when
- * upstream was cut. The runtime does not say who stalls it: a client that takes nothing until every
- * buffer is full (megabytes) looks like a silent upstream here, and meets the idle deadline.
+ * upstream was cut. The runtime does not say who stalls it, and a read of the copy pulls upstream
+ * even where the client takes nothing: each look then costs what one read gives (16 KB at most),
+ * kept for the client by the runtime until the chat's deadline. So looks have a pause.
  * @param {Core} core
  * @param {Chat} chat
  * @param {Exchange} exchange

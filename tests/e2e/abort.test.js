@@ -65,18 +65,29 @@ async function asked(model) {
 }
 
 /**
- * The provider notices, in time, that nobody listens any more, and the chat is logged as such.
- * @param {Worker} at @param {string} model
+ * The provider notices, in time, that nobody listens any more, and the chat is logged as such. Once
+ * in three times is enough: what else runs on the machine may delay any of them.
+ * @param {Worker} at
+ * @param {() => Promise<string>} leave  starts a chat and leaves it; gives the model
  */
+async function noticed(at, leave) {
+  const most_ms = at === worker ? NOTICED_IN_DEV_MS_MAX : NOTICED_MS_MAX;
+  let best_ms = Infinity;
+  for (let tries = 0; tries < 3 && best_ms >= most_ms; tries++) {
+    best_ms = Math.min(best_ms, await closed(at, await leave()));
+  }
+  assert.ok(best_ms < most_ms, `noticed after ${best_ms.toFixed(0)} ms`);
+}
+
+/** How long it takes. @param {Worker} at @param {string} model */
 async function closed(at, model) {
   const left_ms = performance.now();
   const exchange = await upstream.over.find((entry) => entry.model === model);
   const noticed_ms = performance.now() - left_ms;
   assert.notEqual(exchange.aborted_ms, null);
   assert.equal(exchange.finished, false);
-  const most_ms = at === worker ? NOTICED_IN_DEV_MS_MAX : NOTICED_MS_MAX;
-  assert.ok(noticed_ms < most_ms, `noticed after ${noticed_ms.toFixed(0)} ms`);
   assert.equal(await outcome(at, model), 'client_closed');
+  return noticed_ms;
 }
 
 /** @param {Worker} at @param {string} model */
@@ -126,45 +137,45 @@ for (const { mode, dialect, include_usage } of MODES) {
   const stream_options = { include_usage };
 
   describe(`${dialect}, ${mode}`, { concurrency: 4, ...TIMEOUT }, () => {
-    test('in the middle, while the provider sends', async () => {
+    test('in the middle, while the provider sends', () => noticed(worker, async () => {
       const { id, model } = engineOf(dialect, ENDLESS);
       await leaveAfter({ model: id, stream_options }, 3);
-      await closed(worker, model);
-    });
+      return model;
+    }));
 
     for (const how of /** @type {const} */ (['reset', 'close'])) {
-      test(`in the middle, while the provider sends: ${how}`, async () => {
+      test(`in the middle, while the provider sends: ${how}`, () => noticed(deployed, async () => {
         const { id, model, name } = engineOf(dialect, ENDLESS);
         const { read, [how]: leave } = call({ model: id, stream: true, stream_options });
         await read(`${name}-2`);
         leave();
-        await closed(deployed, model);
-      });
+        return model;
+      }));
     }
 
-    test('in the middle, while the provider is silent', async () => {
+    test('in the middle, while the provider is silent', () => noticed(deployed, async () => {
       const { id, model, name } = engineOf(dialect, 'fault=stall&after=3&tokens=9');
       const { read, reset } = call({
         model: id, stream: true, stream_options, spillway: { timeouts: PATIENT },
       });
       await read(`${name}-2`);
       reset();
-      await closed(deployed, model);
-    });
+      return model;
+    }));
 
     for (const [what, fault] of /** @type {const} */ ([
       ['response', 'silence'], ['content', 'slow_first&ms=60000'],
       ['content, with pings', 'pings_only'],
     ])) {
-      test(`before the first ${what}`, async () => {
+      test(`before the first ${what}`, () => noticed(deployed, async () => {
         const { id, model } = engineOf(dialect, `fault=${fault}`);
         const { reset } = call({
           model: id, stream: true, stream_options, spillway: { timeouts: PATIENT },
         });
         await asked(model);
         reset();
-        await closed(deployed, model);
-      });
+        return model;
+      }));
     }
 
     test('unnoticed, in silence: the deadline closes the provider\'s connection', async () => {
@@ -184,9 +195,11 @@ for (const { mode, dialect, include_usage } of MODES) {
       }) };
     }));
     await Promise.all(others.map(({ engine }) => asked(engine.model)));
-    const { id, model } = engineOf(dialect, ENDLESS);
-    await leaveAfter({ model: id, stream_options }, 3);
-    await closed(worker, model);
+    await noticed(worker, async () => {
+      const { id, model } = engineOf(dialect, ENDLESS);
+      await leaveAfter({ model: id, stream_options }, 3);
+      return model;
+    });
     for (const { engine, answer } of others) {
       const { text, finish, error } = await answer;
       assert.ifError(error);
@@ -199,13 +212,13 @@ for (const { mode, dialect, include_usage } of MODES) {
 }
 
 for (const dialect of DIALECTS) {
-  test(`${dialect}, not streamed`, TIMEOUT, async () => {
+  test(`${dialect}, not streamed`, TIMEOUT, () => noticed(deployed, async () => {
     const { id, model } = engineOf(dialect, ENDLESS);
     const { reset } = call({ model: id });
     await asked(model);
     reset();
-    await closed(deployed, model);
-  });
+    return model;
+  }));
 }
 
 test('while the chat waits for its next attempt', TIMEOUT, async () => {

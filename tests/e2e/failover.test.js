@@ -72,6 +72,7 @@ const SURVIVABLE = [
   ['not_a_stream', 'protocol'],
   ['not_a_stream&type=json', 'protocol'],
   ['bad_json&after=0', 'protocol'],
+  ['oversized&bytes=9000000', 'protocol'],
 ];
 
 /** What only the client, or the operator, can mend: told at once, no other engine is asked.

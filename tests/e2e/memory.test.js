@@ -129,12 +129,9 @@ for (const [mode, model, include_usage] of /** @type {const} */ ([
     assert.ok(last - before_bytes < GROWTH_BYTES_MAX, `grew by ${last - before_bytes} bytes`);
     assert.ok(last - rss[READS / 2] < DRIFT_BYTES_MAX, 'it still grows');
     assert.ok(memories_bytes[0] < MODULE_BYTES_MAX, `the module has ${memories_bytes[0]} bytes`);
-    const left_ms = performance.now();
     socket.resetAndDestroy();
     await upstreamClosed;
-    const noticed_ms = performance.now() - left_ms;
-    assert.ok(noticed_ms < 100, `the provider learnt after ${noticed_ms.toFixed(0)} ms`);
-    const id = await worker.events.find((event) => event.mode === mode);
-    assert.equal(id.outcome, 'client_closed');
+    const { outcome } = await worker.events.find((event) => event.mode === mode);
+    assert.equal(outcome, 'client_closed');
   });
 }
