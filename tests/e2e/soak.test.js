@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { root } from '../../scripts/lib/machine.mjs';
 import { run } from '../../scripts/lib/process.mjs';
 
-const CHATS = 1000;
+const CHATS = 500;
 
 test('a short soak', { timeout: 120_000 }, async (t) => {
   const script = join(root, 'tests/soak/soak.mjs');

@@ -163,6 +163,7 @@ function serveWorkerd(folder, files, vars, hear) {
         (name = "internet", network = (allow = ["private"])),
       ],
       sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+      ${files.includes('probe.js') ? 'v8Flags = ["--expose-gc"],' : ''}
     );`);
   const wrangler = createRequire(import.meta.url).resolve('wrangler/package.json');
   const binary = createRequire(wrangler)('workerd').default;
