@@ -1,5 +1,5 @@
 /**
- * A client that reads a byte now and then, of a provider that has 64 MB to send: nothing piles up
+ * A client that reads a byte now and then, of a provider that has 128 MB to send: nothing piles up
  * in the worker or in its module, and the provider's own socket takes no more bytes. What was sent
  * is in the kernel's buffers of the two connections, a few megabytes each on this machine.
  */
@@ -16,7 +16,7 @@ import { user } from './support/chats.js';
 import { startDeployed } from './support/worker.js';
 
 const MiB = 2 ** 20;
-const OFFERED_BYTES = 64 * MiB;
+const OFFERED_BYTES = 128 * MiB;
 /** Of RSS, over the worker's own at rest: the heap of a young isolate moves by this much. */
 const GROWTH_BYTES_MAX = 32 * MiB;
 /** While nothing moves any more. */
