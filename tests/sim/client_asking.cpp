@@ -1,3 +1,5 @@
+#include <array>
+
 #include "client.h"
 
 namespace spillway::sim {
@@ -125,6 +127,11 @@ Ask draw_ask(Random& random, const World& world, std::uint32_t chat, const AskWi
     if (told != std::string::npos) policy.erase(told, own.size() + 1);
     policy += (policy.empty() ? "" : ",") + std::string(R"("rescue":false)");
   }
+  // Comments between content, often, sometimes, never; before it, the rules would have to know of
+  // answers that begin without an engine.
+  constexpr std::array<std::string_view, 3> every_ms{"200", "15000", "0"};
+  policy += (policy.empty() ? "" : ",") + std::string(R"("keep_alive":{"before_content_ms":0,)");
+  policy += R"("every_ms":)" + std::string(every_ms[chat % every_ms.size()]) + "}";
   body += ",\"stream\":";
   body += ask.stream ? "true" : "false";
   if (ask.stream && ask.include_usage) body += R"(,"stream_options":{"include_usage":true})";
