@@ -2,11 +2,12 @@
 // inputs in any order, for chats and exchanges that are, that were and that never have been.
 //
 // Whatever comes: respond once, then writes, then one end; nothing for a chat that is gone or not
-// the step's own; one exchange a chat, each ended or cancelled with it; the key of a provider is
-// only in requests to it; JSON and event streams that a client can read; and once nothing more
-// comes every chat ends by its own deadlines and leaves nothing behind.
+// the step's own; one exchange a chat, or two that race, each ended or cancelled with it; the key
+// of a provider is only in requests to it; JSON and event streams that a client can read; and once
+// nothing more comes every chat ends by its own deadlines and leaves nothing behind.
 #include "gateway.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <vector>
@@ -51,6 +52,10 @@ constexpr std::string_view kChanges[] = {
     R"({"routes": {"pair": {"timeouts": {"headers_ms": 100, "first_content_ms": 100, "idle_ms": 100,
                                          "total_ms": 1000}, "on_content_filter": "next"}},
         "cors": {"origin": "https://a.test"}, "limits": {"chats_max": 2}})",
+    R"({"routes": {"pair": {"hedge": {"after": 50, "max_extra": 1},
+                            "keep_alive": {"before_content_ms": 120, "every_ms": 70}},
+                   "mixed": {"hedge": {"after": 1, "max_extra": 1, "tools": true},
+                             "keep_alive": {"before_content_ms": 1, "every_ms": 1000}}}})",
     R"({"routes": {"pair": {"rescue": false}, "mixed": {"strict": true}}, "limits": {"cooldown_ms": 1}})",
 };
 
@@ -212,11 +217,16 @@ class Host final : public Actions {
     bool wild = false;      // the provider said what no provider says
     bool said_key = false;  // someone else did
     ExchangeId spliced = ExchangeId::none;
-    ExchangeId exchange = ExchangeId::none;  // the open one
+    std::vector<ExchangeId> open;  // exchanges
     int fetches = 0;
     std::string body;
     std::string written;  // without what was piped
     Instant wake_at = Instant::never();
+
+    [[nodiscard]] bool has(ExchangeId exchange) const {
+      return std::find(open.begin(), open.end(), exchange) != open.end();
+    }
+    void close(ExchangeId exchange) { std::erase(open, exchange); }
   };
 
   void open();
@@ -274,10 +284,11 @@ void Host::fetch(ExchangeId id, std::string_view head, std::string_view body) {
   if (stepping_ == ChatId::none) stepping_ = ChatId{static_cast<std::int32_t>(clients_.size()) + 1};
   if (opening_) clients_[stepping_].said_key = says_key_;
   Client& client = ours(stepping_);
-  require(client.exchange == ExchangeId::none, "one exchange at a time");
+  require(client.open.size() < 2, "one exchange at a time, or two that race");
+  require(client.spliced == ExchangeId::none || client.open.empty(), "no race for an answer");
   require(++client.fetches <= limits::attempts_max * (1 + limits::rescues_max),
           "attempts are bounded");
-  client.exchange = id;
+  client.open.push_back(id);
   Exchange exchange{stepping_, kOpenAi, std::size(kOpenAi), true, false};
   if (head.find("/anthropic/") != std::string_view::npos) {
     exchange.pieces = kAnthropic;
@@ -291,8 +302,8 @@ void Host::fetch(ExchangeId id, std::string_view head, std::string_view body) {
 
 void Host::cancel(ExchangeId id) {
   Client& client = ours(stepping_);
-  require(client.exchange == id, "only what is open is cancelled");
-  client.exchange = ExchangeId::none;
+  require(client.has(id), "only what is open is cancelled");
+  client.close(id);
   exchanges_[id].open = false;
 }
 
@@ -327,9 +338,10 @@ void Host::write(ChatId chat, std::string_view bytes) {
 
 void Host::splice(ChatId chat, ExchangeId exchange) {
   Client& client = ours(chat);
-  require(responded_now_ && client.spliced == ExchangeId::none,
-          "a splice begins with the response");
-  require(client.exchange == exchange, "only what is open is spliced");
+  const bool was_early = client.body.find(": x-spillway-engine: ") != std::string::npos;
+  require((responded_now_ || was_early) && client.spliced == ExchangeId::none,
+          "a splice begins with the response, or behind comments");
+  require(client.open == std::vector{exchange}, "only what is open, alone, is spliced");
   client.spliced = exchange;
 }
 
@@ -418,7 +430,7 @@ void Host::settle(ChatId chat) {
   const Client& client = clients_[chat];
   const bool over = client.ended || client.left;
   require(over == (gateway_.router().state_of(chat) == ChatState::gone), "who is over is gone");
-  if (over) require(client.exchange == ExchangeId::none, "exchanges end with their chat");
+  if (over) require(client.open.empty(), "exchanges end with their chat");
   require(over || client.wake_at != Instant::never(), "a chat that goes on has its wake-up");
 }
 
@@ -428,7 +440,7 @@ void Host::deliver(ExchangeId id, std::string_view bytes) {
   if (chat != ChatId::none) {
     Client& client = clients_[chat];
     // A native pipe is ahead of the core.
-    if (client.spliced == id && client.exchange == id && !client.ended) client.body += bytes;
+    if (client.spliced == id && client.has(id) && !client.ended) client.body += bytes;
   }
   step(chat, input::Chunk{id, lent.view()});
 }
@@ -507,8 +519,7 @@ void Host::run() {
         const Lent reason(breaks ? "reset by alpha-key-0123456789" : "");
         if (const auto found = exchanges_.find(id); found != exchanges_.end()) {
           found->second.open = false;
-          Client& client = clients_[found->second.chat];
-          if (client.exchange == id) client.exchange = ExchangeId::none;
+          clients_[found->second.chat].close(id);
         }
         if (breaks) {
           step(chat_of(id), input::Error{id, reason.view()});
