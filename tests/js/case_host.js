@@ -46,14 +46,12 @@ export class CaseHost {
         if (!answer) throw new Error(`unexpected upstream request: ${head.url}`);
         const answers = answer.head || answer.rejected !== undefined
           || answer.ending === 'client leaves';
-        chat.exchange = {
+        chat.exchanges.set(id, {
           id, answer, number: chat.before + chat.requests.length - 1, stage: 'fetched', burst: 0,
           sent: 0, due: answers ? chat.now + answer.after_ms : Infinity,
-        };
+        });
       },
-      cancel: (id) => {
-        if (this.#chat.exchange?.id === id) this.#chat.exchange = null;
-      },
+      cancel: (id) => void this.#chat.exchanges.delete(id),
       respond: (_, status, at, length) => {
         Object.assign(this.#chat, { status, headers: JSON.parse(text(at, length)) });
       },
@@ -97,7 +95,7 @@ export class CaseHost {
       if (call.at_ms !== undefined) now = START_MS + call.at_ms;
       const chat = {
         call, now, before, requests: [], status: 0, headers: {}, body: '', spliced: 0, left: false,
-        over: false, wakeAt: Infinity, exchange: null, id: 0,
+        over: false, wakeAt: Infinity, exchanges: new Map(), id: 0,
       };
       this.#chat = chat;
       const head = JSON.stringify(call.head);
@@ -118,16 +116,18 @@ export class CaseHost {
   /** Goes on to the next event; false when there is none. @param {Chunking} chunking */
   #step(chunking) {
     const chat = this.#chat;
-    const { exchange, wakeAt } = chat;
-    const due = exchange?.due ?? Infinity;
+    const { wakeAt } = chat;
+    /** Those that are open, the next event first. */
+    const open = [...chat.exchanges.values()].sort((a, b) => a.due - b.due);
+    const due = open[0]?.due ?? Infinity;
     if (due === Infinity && wakeAt === Infinity) return false;
     if (due <= wakeAt) {
       chat.now = due;
-      this.#deliver(exchange, chunking);
+      this.#deliver(open[0], chunking);
     } else {
       chat.now = Math.max(chat.now, wakeAt);
       chat.wakeAt = Infinity;
-      const stalled = exchange?.answer.bursts[exchange.burst]?.client_stalls;
+      const stalled = open.some(({ answer, burst }) => answer.bursts[burst]?.client_stalls);
       this.#wasm.on_wake(chat.now, chat.id, stalled ? 0 : 1);
     }
     return true;
@@ -151,7 +151,7 @@ export class CaseHost {
       const chunks = chunking(bytes, exchange.number, exchange.sent);
       exchange.sent += bytes.length;
       for (const chunk of chunks) {
-        if (chunk === '' || chat.exchange !== exchange) continue;
+        if (chunk === '' || !chat.exchanges.has(exchange.id)) continue;
         if (chat.spliced === exchange.id) chat.body += chunk;
         this.#wasm.on_chunk(chat.now, exchange.id, this.#put(chunk));
       }
@@ -174,7 +174,7 @@ export class CaseHost {
 
   /** @param {any} exchange */
   #finish({ id, answer }) {
-    this.#chat.exchange = null;
+    this.#chat.exchanges.delete(id);
     if (answer.rejected !== undefined || answer.ending === 'cut') {
       this.#wasm.on_error(this.#chat.now, id, this.#put(answer.rejected ?? answer.reason));
     } else {

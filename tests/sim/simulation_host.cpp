@@ -424,8 +424,7 @@ void Simulation::step(std::uint32_t number, Column column, const Event& event,
   // Whoever goes on with an answer may be joined to it at any step, and that counts as a success.
   if (!chat.exchanges.empty()) {
     const Exchange& last = *exchanges_[chat.exchanges.back()];
-    if (last.may_answer && !last.answers)
-      standings_.may_have_succeeded(last.engine, last.number);
+    if (last.may_answer && !last.answers) standings_.may_have_succeeded(last.engine, last.number);
   }
   gateway_->step(now_, event);
   check_step(number);
