@@ -17,7 +17,9 @@ static_assert(spillway::Heap::kGrain % kPageBytes == 0);
 // In pages that are behind all others, so that what was there before and what is new touch.
 void* grow(std::size_t size) {
   const std::size_t page = __builtin_wasm_memory_grow(0, size / kPageBytes);
-  return page == SIZE_MAX ? nullptr : reinterpret_cast<void*>(page * kPageBytes);
+  if (page == SIZE_MAX) return nullptr;
+  // The instruction gives a number. NOLINTNEXTLINE(performance-no-int-to-ptr)
+  return reinterpret_cast<void*>(page * kPageBytes);
 }
 
 constinit spillway::Heap heap(grow);
@@ -35,9 +37,9 @@ extern "C" {
   if (!has_first_memory) {
     has_first_memory = true;
     constexpr std::uintptr_t unaligned = spillway::Heap::kAlignment - 1;
-    const std::uintptr_t begin =
-        (reinterpret_cast<std::uintptr_t>(&__heap_base) + unaligned) & ~unaligned;
-    heap.add(reinterpret_cast<void*>(begin), __builtin_wasm_memory_size(0) * kPageBytes - begin);
+    const std::uintptr_t base = reinterpret_cast<std::uintptr_t>(&__heap_base);
+    const std::uintptr_t begin = (base + unaligned) & ~unaligned;
+    heap.add(&__heap_base + (begin - base), __builtin_wasm_memory_size(0) * kPageBytes - begin);
   }
   return heap.take(size);
 }
