@@ -14,12 +14,16 @@
 const PART_BYTES_MAX = 256 * 1024;
 /**
  * A slice of a spliced stream's copy; after a full one the next is read without a pause, and may be
- * twice as long. Most streams never fill the first: an isolate may hold a thousand of them.
+ * twice as long. Most streams never fill the first: an isolate may hold a thousand of them. (Short
+ * ones that are read again and again would pull upstream on past a client that takes nothing.)
  */
 const TAP_BYTES_MIN = 8 * 1024;
 const TAP_BYTES_MAX = 64 * 1024;
-/** One wake-up covers the tokens of a pause; two a second are enough to see a silent upstream. */
-const TAP_PAUSE_MS = 500;
+/**
+ * One wake-up covers the tokens of a pause, and costs about as much as six of them. A silent
+ * upstream is noticed so much later at most; src/limits.h knows of it (splice_lag_ms).
+ */
+const TAP_PAUSE_MS = 2000;
 /** What is read, and dropped, after the chat's end in the hope of the body's end. */
 const LINGER_BYTES_MAX = 64 * 1024;
 const REASON_CHARS_MAX = 300;

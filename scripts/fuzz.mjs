@@ -1,7 +1,7 @@
 /**
  * The fuzzers (tests/fuzz, docs/RELIABILITY.md): `npm run fuzz`.
  *
- *   npm run fuzz -- --seconds 300               each for so long, as many at once as there are cores
+ *   npm run fuzz -- --seconds 300               each for so long, as many at once as cores
  *   npm run fuzz -- --only gateway,request      only these
  *
  * Rules: what they find is kept in build/fuzz/corpus; a failure keeps its input in

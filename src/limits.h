@@ -105,9 +105,9 @@ inline constexpr std::int64_t finish_grace_ms = 2000;
 // After the dialect's terminator only the connection's reuse is gained by waiting for the body's
 // end, and a client that does not stream has nothing yet: ends come with it or a round trip later.
 inline constexpr std::int64_t terminator_grace_ms = 50;
-// How far the copy of a spliced body may be behind what the client has: hosts hand it over twice a
-// second (docs/ARCHITECTURE.md, "Splice").
-inline constexpr std::int64_t splice_lag_ms = 1000;
+// How far the copy of a spliced body may be behind what the client has: hosts hand it over every
+// two seconds (docs/ARCHITECTURE.md, "Splice").
+inline constexpr std::int64_t splice_lag_ms = 2500;
 
 // What providers bound themselves.
 // Anthropic wants an output limit always. When the client names none: not the engine's own, for on

@@ -72,7 +72,10 @@ function writeSeeds(name, folder) {
 /** @typedef {{ name: string, executions: number, edges: number, corpus: number,
  * failure?: string }} Fuzzed */
 
-/** @param {string} folder @param {string} name @param {number} seconds @returns {Promise<Fuzzed>} */
+/**
+ * @param {string} folder @param {string} name @param {number} seconds
+ * @returns {Promise<Fuzzed>}
+ */
 async function fuzzOne(folder, name, seconds) {
   const program = join(folder, `fuzz_${name}`);
   const found = join(folder, 'corpus', name);
@@ -107,8 +110,9 @@ async function fuzzOne(folder, name, seconds) {
 /** @param {string} program @param {string} name @param {string} output */
 function describeFailure(program, name, output) {
   const artifact = /Test unit written to (\S+)/.exec(output)?.[1];
-  const why = /does not hold: .*(\n.*)?|runtime error: .*|ERROR: (Address|Leak).*|ERROR: libFuzzer:.*/
-    .exec(output)?.[0];
+  const found =
+    /does not hold: .*(\n.*)?|runtime error: .*|ERROR: (Address|Leak).*|ERROR: libFuzzer:.*/;
+  const why = found.exec(output)?.[0];
   const replay = artifact === undefined ? 'no input was kept; the end of its output:'
     : `  shown by   ${relative(root, artifact)}\n`
       + `  replay     ${relative(root, program)} ${relative(root, artifact)}`;

@@ -23,8 +23,9 @@ const GROWTH_BYTES_MAX = 32 * MiB;
 const DRIFT_BYTES_MAX = 4 * MiB;
 /** The module starts with less than 1 MB. */
 const MODULE_BYTES_MAX = 2 * MiB;
-const READS = 12;
-const READ_MS = 250;
+/** At half of them the first look at a spliced copy, and all its backlog, is over (after 2 s). */
+const READS = 20;
+const READ_MS = 300;
 
 const EVENT_TEXT = 'x'.repeat(8000);
 /** @type {Record<string, { begin: string, event: string }>} */

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kPartBytesMax = 256 * limits::KiB;
 // A slice of a natively spliced body's copy, and the pause between two that are not full.
 constexpr std::size_t kTapBytes = 64 * limits::KiB;
-constexpr Millis kTapPause = 500;
+constexpr Millis kTapPause = 2000;
 constexpr Millis kTimerLateMax = 60;
 constexpr Millis kTimerEarlyMax = 20;
 constexpr Millis kLateMax = 600;
