@@ -10,20 +10,27 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ensureModules, ensurePackages } from '../../scripts/lib/machine.mjs';
 import {
-  Stop, bold, dim, green, red, runMain, say, secondsSince, yellow,
+  Stop, bold, runMain, say, secondsSince, yellow,
 } from '../../scripts/lib/terminal.mjs';
 import { buildModule, buildWorker, writeConfig } from '../../scripts/lib/wasm.mjs';
+import { contestants, others } from './contestants.mjs';
+import { capacity } from './figures/capacity.mjs';
 import { chunk } from './figures/chunk.mjs';
+import { cold } from './figures/cold.mjs';
+import { compare } from './figures/compare.mjs';
 import { failover } from './figures/failover.mjs';
 import { firstToken } from './figures/first_token.mjs';
+import { lag } from './figures/lag.mjs';
 import { memory } from './figures/memory.mjs';
-import { request } from './figures/request.mjs';
+import { resident } from './figures/resident.mjs';
 import { size } from './figures/size.mjs';
 import { start } from './figures/start.mjs';
-import { splice, translate } from './figures/stream_cpu.mjs';
 import {
-  describeMachine, jiffies, kQuietLoad, kQuietShare, load, shareOfOthers,
+  calibrate, describeMachine, jiffies, kQuietLoad, kQuietShare, load, shareOfOthers,
 } from './machine.mjs';
+import { isMet } from './measure.mjs';
+import { describeOthers, ensureOthers } from './others.mjs';
+import { contestantTable, heading, line, markdown } from './report.mjs';
 import { Setting, ensureNode24 } from './setting.mjs';
 
 /**
@@ -35,21 +42,27 @@ import { Setting, ensureNode24 } from './setting.mjs';
 
 /** @type {Figure[]} */
 const figures = [
-  size, start, failover, firstToken, request, splice, translate, chunk, memory,
+  size, start, failover, firstToken, compare, lag, capacity, resident, cold, chunk, memory,
 ];
 
 const kHeartbeatMs = 20_000;
 
 const usage = `usage: npm run bench [-- OPTIONS]
 
-Builds, measures for about five minutes and prints a table of figures and their targets.
+Builds, measures for about twelve minutes and prints figures beside their targets, and a table of
+contestants.
 
   --only NAME[,NAME…]  some figures
   --quick              a quarter of the samples: to see that it runs, not to quote
+  --of NAME[,NAME…]    some contestants
   --json FILE          also writes all samples
+  --markdown FILE      also writes both tables as docs/PERFORMANCE.md has them
 
 Figures:
-${figures.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}`;
+${figures.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}
+
+Contestants:
+${contestants.map(({ name, about }) => `  ${name.padEnd(18)} ${about}`).join('\n')}`;
 
 function options() {
   const { values } = (() => {
@@ -58,7 +71,9 @@ function options() {
         options: {
           only: { type: 'string' },
           quick: { type: 'boolean', default: false },
+          of: { type: 'string' },
           json: { type: 'string' },
+          markdown: { type: 'string' },
           help: { type: 'boolean', default: false },
         },
       });
@@ -67,10 +82,19 @@ function options() {
       throw new Stop(`${message.split('.', 1)[0]}; see npm run bench -- --help`);
     }
   })();
-  const names = values.only?.split(',') ?? figures.map(({ name }) => name);
-  const unknown = names.find((name) => !figures.some((figure) => figure.name === name));
+  return {
+    ...values,
+    chosen: pick(figures, values.only),
+    compared: pick(contestants, values.of),
+  };
+}
+
+/** @template {{ name: string }} T @param {T[]} all @param {string | undefined} names */
+function pick(all, names) {
+  const wanted = names?.split(',') ?? all.map(({ name }) => name);
+  const unknown = wanted.find((name) => !all.some((each) => each.name === name));
   if (unknown !== undefined) throw new Stop(`unknown: ${unknown}; see npm run bench -- --help`);
-  return { ...values, chosen: figures.filter(({ name }) => names.includes(name)) };
+  return all.filter(({ name }) => wanted.includes(name));
 }
 
 // --- progress -----------------------------------------------------------------------------------
@@ -91,38 +115,10 @@ function clearProgress() {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }
 
-// --- the table ----------------------------------------------------------------------------------
-
-const columns = { label: 64, measured: 12, spread: 18, target: 10 };
-
-/** @param {number} value */
-const digits = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : 1);
-
-/**
- * @param {import('./measure.mjs').Row} row
- * @param {boolean} disturbed
- */
-function line({ label, summary: { median, low, high, samples }, unit, target }, disturbed) {
-  const cells = [
-    `  ${label}`.padEnd(columns.label),
-    `${digits(median)} ${unit}`.padStart(columns.measured),
-    (samples.length > 1 ? `${digits(low)} … ${digits(high)}` : '').padStart(columns.spread),
-    (target === undefined ? '' : `≤ ${target} ${unit}`).padStart(columns.target),
-  ].join(' ');
-  const mark = disturbed ? yellow(' ~') : '';
-  if (target === undefined) return dim(cells) + mark;
-  return `${cells}  ${median <= target ? green('met') : red('missed')}${mark}`;
-}
-
-const heading = [
-  ''.padEnd(columns.label), 'median'.padStart(columns.measured),
-  'middle half'.padStart(columns.spread), 'target'.padStart(columns.target),
-].join(' ');
-
 // --- all of it ----------------------------------------------------------------------------------
 
 await runMain(async () => {
-  const { help, chosen, quick, json } = options();
+  const { help, chosen, compared, quick, json, markdown: document } = options();
   if (help) {
     say(usage);
     return 0;
@@ -136,10 +132,19 @@ await runMain(async () => {
   const bundle = await buildWorker();
   const node24 = await ensureNode24();
 
+  const lacking = compared.some(({ server }) => others.includes(server))
+    ? await ensureOthers() : undefined;
+  const present = lacking === undefined ? compared
+    : compared.filter(({ server }) => !others.includes(server));
+
+  const calibrations = [calibrate()];
   const machine = { ...await describeMachine(node24), load: loadBefore };
   say(`${machine.cores} cores of ${machine.cpu}, ${machine.memory_gb} GB, Linux ${machine.kernel}`);
   say(`workerd ${machine.workerd}; Node ${machine.node_core} for the core, `
     + `${machine.node_clients} for clients and providers; load ${machine.load.toFixed(2)}`);
+  say(`calibration: a fixed piece of JavaScript takes ${calibrations[0].toFixed(1)} ms`);
+  say(lacking === undefined ? `compared with ${describeOthers()}`
+    : yellow(`Left out, for they cannot be installed: ${describeOthers()} (${lacking})`));
   if (machine.load > kQuietLoad) {
     say(yellow(`The machine was busy before: a load of ${machine.load.toFixed(2)}. Times below are`
       + ' longer than they should be.'));
@@ -149,43 +154,50 @@ await runMain(async () => {
 
   let current = '';
   const setting = new Setting({
-    quick, module, bundle, node24, progress: (text) => progress(`${current}: ${text}`),
+    quick, module, bundle, node24, contestants: present,
+    progress: (text) => progress(`${current}: ${text}`),
   });
+  /** @type {(import('./report.mjs').Result & { others: number, calibration_ms: number })[]} */
   const results = [];
-  let most = 0;
   try {
     for (const { name, about, measure } of chosen) {
       const before = jiffies();
       current = name;
       const rows = await measure(setting);
       const others = shareOfOthers(before, jiffies());
+      const calibration_ms = calibrate();
+      calibrations.push(calibration_ms);
       clearProgress();
       say(bold(about));
       for (const row of rows) {
-        // Bytes do not change because others are busy.
-        const disturbed = row.unit !== 'KB' && others > kQuietShare;
-        if (disturbed) most = Math.max(most, others);
-        say(line(row, disturbed));
+        // The sizes of files and of the module's memory do not change because others are busy.
+        const disturbed = row.unit !== 'KB' && (row.others ?? others) > kQuietShare;
+        const result = { others, ...row, figure: name, about, disturbed, calibration_ms };
+        results.push(result);
+        if (!row.cell) say(line(result));
       }
-      results.push(...rows.map(({ summary, ...row }) => ({
-        figure: name, ...row, ...summary, others,
-        met: row.target === undefined ? undefined : summary.median <= row.target,
-      })));
     }
   } finally {
     clearProgress();
     await setting.stop();
   }
 
-  const judged = results.filter(({ target }) => target !== undefined);
-  const missed = judged.filter(({ met }) => !met).length;
-  say(`\n${judged.length - missed} of ${judged.length} targets met, ${secondsSince(begin)}`
-    + '; KB: 1000 bytes');
+  const table = contestantTable(results, present);
+  if (table !== '') say(`\n${table}`);
+  const judged = results.map(isMet).filter((met) => met !== undefined);
+  const met = judged.filter((each) => each).length;
+  say(`\n${met} of ${judged.length} targets met, ${secondsSince(begin)}`
+    + '; KB: 1000 bytes; calibration between figures '
+    + `${Math.min(...calibrations).toFixed(1)} … ${Math.max(...calibrations).toFixed(1)} ms`);
+  const most = Math.max(...results.map(({ others, disturbed }) => (disturbed ? others : 0)));
   if (most > 0) {
     say(yellow(`~  others took up to ${Math.round(most * 100)} % of the machine meanwhile`));
   }
   if (json !== undefined) {
-    writeFileSync(json, `${JSON.stringify({ machine, quick, rows: results }, null, 2)}\n`);
+    const rows = results.map(({ summary, ...row }) =>
+      ({ ...row, ...summary, met: isMet({ summary, ...row }) }));
+    writeFileSync(json, `${JSON.stringify({ machine, calibrations, quick, rows }, null, 2)}\n`);
   }
+  if (document !== undefined) writeFileSync(document, markdown(results, present));
   return 0;
 });

@@ -1,6 +1,6 @@
 /**
- * Clients of a Worker on raw sockets: what they cost this process stays small and the same for
- * every Worker, and the time of a byte's arrival is the time the kernel gives it out.
+ * Clients of a server on raw sockets: what they cost this process stays small and the same for
+ * every server, and the time of a byte's arrival is the time the kernel gives it out.
  */
 
 import { connect } from 'node:net';
@@ -11,18 +11,25 @@ import { Stop } from '../../scripts/lib/terminal.mjs';
  * @property {string} path
  * @property {object} body
  * @property {string} [key]
+ * @property {Record<string, string>} [headers]
  */
 
 /** @param {Ask} ask */
-function requestBytes({ path, body, key }) {
+function requestBytes({ path, body, key, headers = {} }) {
   const text = JSON.stringify(body);
   return Buffer.from([
     `POST ${path} HTTP/1.1`, 'host: 127.0.0.1', 'connection: close',
     'content-type: application/json', 'anthropic-version: 2023-06-01',
     ...(key ? [`authorization: Bearer ${key}`] : []),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(text)}`, '', text,
   ].join('\r\n'));
 }
+
+/** The last chunk of HTTP. Were it cut, the end of the connection would do. @param {Buffer} piece */
+const endsBody = (piece) =>
+  piece.length >= kLastChunk.length && piece.subarray(-kLastChunk.length).equals(kLastChunk);
+const kLastChunk = Buffer.from('0\r\n\r\n');
 
 /** One request and its answer. */
 export class Conversation {
@@ -34,28 +41,35 @@ export class Conversation {
    * @param {number} port
    * @param {Ask} ask
    * @param {string} content  what the first content has in it
+   * @param {(piece: Buffer) => void} [look]  sees each piece as it arrives
    */
-  constructor(port, ask, content) {
+  constructor(port, ask, content, look) {
     /** @type {Buffer[]} */
     const pieces = [];
     let asked = 0;
+    let finish = () => {};
     const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => {
       asked = performance.now();
       socket.write(requestBytes(ask));
     });
+    this.socket = socket;
     /** The whole answer. @type {Promise<string>} */
     this.answer = new Promise((resolve, reject) => {
       socket.once('error', reject);
-      socket.once('end', () => {
+      finish = () => {
         socket.end();
         resolve(Buffer.concat(pieces).toString());
-      });
+      };
+      socket.once('end', finish);
     });
     /** When the first content is there. @type {Promise<void>} */
     const begun = new Promise((resolve) => {
       socket.on('data', (piece) => {
+        look?.(piece);
         pieces.push(piece);
         this.received_bytes += piece.length;
+        // Not everybody closes the connection then, as was asked for.
+        if (endsBody(piece)) finish();
         if (this.first_ms >= 0 || !piece.includes(content)) return;
         this.first_ms = performance.now() - asked;
         resolve();
@@ -64,42 +78,53 @@ export class Conversation {
     /** The first content, or an end without any. @type {Promise<unknown>} */
     this.begun = Promise.race([begun, this.answer]);
   }
+
+  /** Leaves in the middle. */
+  leave() {
+    this.answer.catch(() => {});
+    this.socket.destroy();
+  }
+}
+
+/** Stops when an answer is not whole. @param {string} text @param {string} last */
+export function expectWhole(text, last) {
+  const end = text.slice(-2000);
+  if (end.includes(last) && /data: \[DONE\]|event: message_stop/.test(end)) return;
+  throw new Stop(`a stream broke off: ${text.slice(0, 1000)} … ${end}`);
 }
 
 /**
- * So many streams at once, each begun a moment after the one before.
- * @typedef {object} Load
- * @property {number} streams
- * @property {number} interval_ms  between two tokens; 0: as fast as it goes
- * @property {string} content      what the first content has in it
- * @property {string} last         what every whole answer has in it
+ * One of some streams that are open at once.
+ * @typedef {object} Stream
+ * @property {Ask} ask
+ * @property {string} first  what the first content has in it
+ * @property {string} last   what a whole answer has in it
+ * @property {(piece: Buffer) => void} [look]
  */
 
 /**
- * Opens all streams and reads them to their ends. `look` is called when all have begun; gives what
- * it saw, and the share of all bytes that came after that.
+ * Opens all streams, each a moment after the one before, and reads them to their ends. `look` is
+ * called when all have begun; gives what it saw, and the share of all bytes that came after that.
  * @template Seen
  * @param {number} port
- * @param {Ask} ask
- * @param {Load} load
+ * @param {Stream[]} streams
+ * @param {number} interval_ms  between two tokens; 0: as fast as it goes
  * @param {() => Seen} look
  */
-export async function converseAll(port, ask, { streams, interval_ms, content, last }, look) {
-  const conversations = await Promise.all(Array.from({ length: streams }, async (_, index) => {
+export async function converseAll(port, streams, interval_ms, look) {
+  const conversations = await Promise.all(streams.map(async (stream, index) => {
     // Else all timers would strike together, and one wake-up would serve many streams.
-    await new Promise((resolve) => { setTimeout(resolve, (index / streams) * interval_ms); });
-    return new Conversation(port, ask, content);
+    await new Promise((resolve) => {
+      setTimeout(resolve, (index / streams.length) * interval_ms);
+    });
+    return new Conversation(port, stream.ask, stream.first, stream.look);
   }));
   const received = () => conversations.reduce((sum, each) => sum + each.received_bytes, 0);
   await Promise.all(conversations.map(({ begun }) => begun));
   const seen = look();
   const bytes = received();
-  for (const { answer } of conversations) {
-    const text = await answer;
-    const end = text.slice(-2000);
-    if (!end.includes(last) || !/data: \[DONE\]|event: message_stop/.test(end)) {
-      throw new Stop(`a stream broke off: ${text.slice(0, 1000)} … ${end}`);
-    }
+  for (const [index, { answer }] of conversations.entries()) {
+    expectWhole(await answer, streams[index].last);
   }
   return { seen, share: 1 - bytes / received() };
 }

@@ -73,3 +73,27 @@ export function shareOfOthers(before, after) {
   const all = after.all - before.all;
   return all > 0 ? Math.max(0, after.others - before.others) / all : 0;
 }
+
+const text = JSON.stringify(Array.from({ length: 200 }, (_, n) => ({ n, word: `sea-${n}` })));
+
+/** A fixed piece of JavaScript: integers, then objects and strings. */
+function work() {
+  let hash = 1;
+  for (let n = 0; n < 5_000_000; ++n) hash = (Math.imul(hash, 1664525) + n) | 0;
+  for (let n = 0; n < 60; ++n) hash += JSON.stringify(JSON.parse(text)).length;
+  return hash;
+}
+
+/**
+ * How long the same work takes now, in milliseconds, the best of five: on a shared machine all
+ * times of a slow phase are longer by the same factor, whatever the load says.
+ */
+export function calibrate() {
+  let best = Infinity;
+  for (let left = 5; left > 0; --left) {
+    const begin = performance.now();
+    work();
+    best = Math.min(best, performance.now() - begin);
+  }
+  return best;
+}

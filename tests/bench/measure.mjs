@@ -15,22 +15,38 @@ import { readFileSync, readdirSync } from 'node:fs';
  * @property {number} high    a quarter is above
  * @property {number[]} samples
  *
- * One line of the table. Without `target` it is information.
+ * One line of the table. Without `target` it is information; with `cell` it stands in the table of
+ * contestants instead.
  * @typedef {object} Row
  * @property {string} label
  * @property {Summary} summary
  * @property {string} unit
- * @property {number} [target]  not more than this
+ * @property {number} [target]     not more than this
+ * @property {boolean} [at_least]  not less than the target
+ * @property {{ contestant: string, column: string }} [cell]
+ * @property {number} [others]     what others took of the machine, where the figure knows it better
  */
+
+/** @param {Row} row @returns {boolean | undefined} undefined: it has no target */
+export function isMet({ summary: { median }, target, at_least }) {
+  if (target === undefined) return undefined;
+  return at_least ? median >= target : median <= target;
+}
+
+/** @param {number[]} sorted @param {number} share */
+function quantile(sorted, share) {
+  const place = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(place)];
+  return below + (sorted[Math.ceil(place)] - below) * (place % 1);
+}
+
+/** @param {number[]} samples @param {number} share  0.99: what one in a hundred exceeds */
+export const percentile = (samples, share) => quantile(samples.toSorted((a, b) => a - b), share);
 
 /** @param {number[]} samples @returns {Summary} */
 export function summarize(samples) {
   const sorted = samples.toSorted((a, b) => a - b);
-  const at = (/** @type {number} */ share) => {
-    const place = (sorted.length - 1) * share;
-    const below = sorted[Math.floor(place)];
-    return below + (sorted[Math.ceil(place)] - below) * (place % 1);
-  };
+  const at = (/** @type {number} */ share) => quantile(sorted, share);
   return { median: at(0.5), low: at(0.25), high: at(0.75), samples };
 }
 
@@ -44,18 +60,19 @@ export const compared = (a, b, compare) =>
 /**
  * Takes `count` samples of each, in turn. Gives the samples of each.
  * @template {string} Name
+ * @template Sample
  * @param {number} count
- * @param {Record<Name, () => Promise<number>>} takers
- * @returns {Promise<Record<Name, number[]>>}
+ * @param {Record<Name, () => Promise<Sample>>} takers
+ * @returns {Promise<Record<Name, Sample[]>>}
  */
 export async function inTurn(count, takers) {
-  const entries = /** @type {[Name, () => Promise<number>][]} */ (Object.entries(takers));
-  /** @type {Map<Name, number[]>} */
+  const entries = /** @type {[Name, () => Promise<Sample>][]} */ (Object.entries(takers));
+  /** @type {Map<Name, Sample[]>} */
   const samples = new Map(entries.map(([name]) => [name, []]));
   for (let round = 0; round < count; ++round) {
     for (const [name, take] of entries) samples.get(name)?.push(await take());
   }
-  return /** @type {Record<Name, number[]>} */ (Object.fromEntries(samples));
+  return /** @type {Record<Name, Sample[]>} */ (Object.fromEntries(samples));
 }
 
 /**
@@ -74,4 +91,28 @@ export function cpuMicroseconds(pid) {
     }
   }
   return nanoseconds / 1000;
+}
+
+/** For so long a process has to use no CPU time to be at rest. */
+const kRestMs = 20;
+/** One that never rests (a timer of its own) is taken as it is. */
+const kRestMsMax = 2000;
+
+/** What is looked at of a process from outside. @param {number} pid */
+export function processFigures(pid) {
+  const cpu = () => cpuMicroseconds(pid);
+  return {
+    cpu,
+    cpuAtRest: async () => {
+      const begin = performance.now();
+      for (let last = -1, now = cpu(); ; last = now, now = cpu()) {
+        if (now === last || performance.now() - begin > kRestMsMax) return now;
+        await new Promise((resolve) => { setTimeout(resolve, kRestMs); });
+      }
+    },
+    resident: () => {
+      const found = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+      return Number(found?.[1]) * 1024;
+    },
+  };
 }

@@ -1,20 +1,19 @@
 /**
  * What the figures are taken with. Everything is started when a figure first asks for it and serves
- * all figures from then on: one simulated provider, one workerd for each Worker.
+ * all figures from then on: one simulated provider, one process for each server.
  */
 
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../scripts/lib/machine.mjs';
 import { run, start } from '../../scripts/lib/process.mjs';
 import { Stop } from '../../scripts/lib/terminal.mjs';
 import { simulatorConfig } from '../../scripts/simulator/config.mjs';
-import { cpuMicroseconds } from './measure.mjs';
+import { serveAiSdk, servePortkey } from './others.mjs';
 import { serveSpillway, serveYardstick } from './workerd.mjs';
 
 /** @typedef {import('./workerd.mjs').Worker} Worker */
-/** @typedef {'spillway' | import('./workerd.mjs').Yardstick} WorkerName */
+/** @typedef {'spillway' | 'portkey' | 'ai-sdk' | import('./workerd.mjs').Yardstick} ServerName */
 
 /**
  * @typedef {object} Options
@@ -22,19 +21,21 @@ import { serveSpillway, serveYardstick } from './workerd.mjs';
  * @property {string} module    the path of spillway.wasm
  * @property {string[]} bundle  the paths of what is uploaded
  * @property {string} node24    the path of a Node 24
+ * @property {import('./contestants.mjs').Contestant[]} contestants
  * @property {(text: string) => void} progress
  */
 
 export class Setting {
   /** @type {Promise<Upstream> | undefined} */ #upstream;
-  /** @type {Map<WorkerName, Promise<Worker>>} */ #workers = new Map();
+  /** @type {Map<ServerName, Promise<Worker>>} */ #servers = new Map();
 
   /** @param {Options} options */
-  constructor({ quick, module, bundle, node24, progress }) {
+  constructor({ quick, module, bundle, node24, contestants, progress }) {
     this.quick = quick;
     this.module = module;
     this.bundle = bundle;
     this.node24 = node24;
+    this.contestants = contestants;
     this.progress = progress;
   }
 
@@ -47,14 +48,24 @@ export class Setting {
     return this.#upstream ??= startUpstream();
   }
 
-  /** @param {WorkerName} name */
-  worker(name) {
-    const known = this.#workers.get(name);
+  /** The one that all figures share. @param {ServerName} name */
+  server(name) {
+    const known = this.#servers.get(name);
     if (known) return known;
-    const started = this.upstream().then(({ url }) => (name === 'spillway'
-      ? serveSpillway(this.bundle, simulatorConfig(url)) : serveYardstick(name, url)));
-    this.#workers.set(name, started);
+    const started = this.start(name);
+    this.#servers.set(name, started);
     return started;
+  }
+
+  /** A new process; whoever starts it stops it. @param {ServerName} name @returns {Promise<Worker>} */
+  async start(name) {
+    const { url } = await this.upstream();
+    switch (name) {
+      case 'spillway': return serveSpillway(this.bundle, simulatorConfig(url));
+      case 'portkey': return servePortkey(this.node24);
+      case 'ai-sdk': return serveAiSdk(url);
+      default: return serveYardstick(name, url);
+    }
   }
 
   /**
@@ -69,16 +80,18 @@ export class Setting {
   }
 
   async stop() {
-    for (const worker of this.#workers.values()) (await worker).stop();
+    for (const server of this.#servers.values()) (await server).stop();
     (await this.#upstream)?.stop();
   }
 }
 
 /**
+ * See upstream.mjs.
  * @typedef {object} Upstream
  * @property {string} url
- * @property {() => number} cpu           microseconds of CPU time so far
- * @property {() => Promise<number>} gap  see upstream.mjs: the next one, in milliseconds
+ * @property {() => Promise<number>} gap   the next one, in milliseconds
+ * @property {() => void} note             from now on
+ * @property {() => Promise<Record<string, number[]>>} written  since then
  * @property {() => void} stop
  */
 
@@ -87,11 +100,24 @@ async function startUpstream() {
   const child = start(process.execPath, [join(root, 'tests/bench/upstream.mjs')], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  const [{ url }] = await once(child, 'message');
+  /** @param {string} name @returns {Promise<any>} */
+  const told = (name) => new Promise((resolve) => {
+    child.on('message', function take(/** @type {any} */ message) {
+      if (!(name in message)) return;
+      child.off('message', take);
+      resolve(message[name]);
+    });
+  });
+  const url = await told('url');
   return {
     url,
-    cpu: () => cpuMicroseconds(/** @type {number} */ (child.pid)),
-    gap: async () => (await once(child, 'message'))[0].gap_ms,
+    gap: () => told('gap_ms'),
+    note: () => void child.send('note'),
+    written: () => {
+      const written = told('written');
+      child.send('tell');
+      return written;
+    },
     stop: () => child.disconnect(),
   };
 }

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { root } from '../../scripts/lib/machine.mjs';
 import { start } from '../../scripts/lib/process.mjs';
 import { Stop } from '../../scripts/lib/terminal.mjs';
-import { cpuMicroseconds } from './measure.mjs';
+import { processFigures } from './measure.mjs';
 
 const folder = join(root, 'build/bench');
 
@@ -20,19 +20,9 @@ const folder = join(root, 'build/bench');
  * @property {number} port
  * @property {() => number} cpu        microseconds of CPU time so far, on all threads
  * @property {() => Promise<number>} cpuAtRest  the same, once it does nothing
+ * @property {() => number} resident   bytes of memory that are its own or shared, in RAM now
  * @property {() => void} stop
  */
-
-/** For so long a process has to use no CPU time to be at rest. */
-const kRestMs = 20;
-
-/** @param {number} pid */
-async function cpuAtRest(pid) {
-  for (let last = -1, now = cpuMicroseconds(pid); ; last = now, now = cpuMicroseconds(pid)) {
-    if (now === last) return now;
-    await new Promise((resolve) => { setTimeout(resolve, kRestMs); });
-  }
-}
 
 /** @param {string} text */
 const quote = (text) => JSON.stringify(text);
@@ -43,7 +33,7 @@ const quote = (text) => JSON.stringify(text);
  *   bindings: Record<string, string> }} worker  `files` by the name they are imported under
  * @returns {Promise<Worker>}
  */
-async function serve(name, { main, files, bindings }) {
+export async function serve(name, { main, files, bindings }) {
   const place = join(folder, 'workerd', name);
   mkdirSync(place, { recursive: true });
   const modules = Object.entries(files).map(([path, bytes]) => {
@@ -89,13 +79,12 @@ const config :Workerd.Config = (
   const pid = /** @type {number} */ (child.pid);
   return {
     port,
-    cpu: () => cpuMicroseconds(pid),
-    cpuAtRest: () => cpuAtRest(pid),
+    ...processFigures(pid),
     stop: () => void child.kill(),
   };
 }
 
-/** @typedef {'native' | 'loop' | 'identity' | 'pull'} Yardstick */
+/** @typedef {'native' | 'loop' | 'pull' | 'translate' | 'empty'} Yardstick */
 
 /**
  * One of the yardsticks in workers/.

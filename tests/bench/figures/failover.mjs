@@ -14,7 +14,7 @@ export const failover = {
   about: 'Failover, workerd',
   async measure(setting) {
     const upstream = await setting.upstream();
-    const worker = await setting.worker('spillway');
+    const worker = await setting.server('spillway');
     const { key, path, body } = askSpillway('anthropic', { tokens: 3 });
     const samples = [];
     for (let left = setting.count(80); left > 0; --left) {
@@ -23,7 +23,7 @@ export const failover = {
       const chain = [`sim-openai:down${left}?fault=server`, /** @type {any} */ (body).model];
       const gap = upstream.gap();
       const ask = { key, path, body: { ...body, model: chain[0], spillway: { chain } } };
-      const answer = await new Conversation(worker.port, ask, firstWord).answer;
+      const answer = await new Conversation(worker.port, ask, firstWord()).answer;
       if (!answer.includes('[DONE]')) throw new Stop(`no failover: ${answer}`);
       samples.push(await gap);
     }

@@ -3,9 +3,9 @@
 export default {
   /** @param {Request} request @param {{ UPSTREAM: string }} env */
   async fetch(request, { UPSTREAM }) {
-    const { pathname } = new URL(request.url);
+    const { pathname, search } = new URL(request.url);
     const { method, headers, body } = request;
-    const answer = await fetch(UPSTREAM + pathname, { method, headers, body });
+    const answer = await fetch(UPSTREAM + pathname + search, { method, headers, body });
     return new Response(answer.body, answer);
   },
 };

@@ -1,0 +1,93 @@
+/**
+ * What open streams take of the machine's memory: growth of the server process (RSS) over what it
+ * held after some requests, before any stream. A new process for each contestant; each stream gets
+ * a token a second.
+ */
+
+import { Stop } from '../../../scripts/lib/terminal.mjs';
+import { firstWord } from '../asks.mjs';
+import { Conversation } from '../client.mjs';
+import { summarize } from '../measure.mjs';
+
+const kStreams = [1, 100, 1000];
+const kWarmUps = 30;
+/** Opened at once: no more than a listening socket lets wait. */
+const kAtOnce = 50;
+/** All streams have had a token or two in this time, and a spliced one its slices. */
+const kLooks = 8;
+const kLookMs = 250;
+
+const short = { tokens: 4 };
+const long = { tokens: 600, interval_ms: 1000 };
+
+/** @param {number} ms */
+const passed = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+/**
+ * @param {import('../setting.mjs').Setting} setting
+ * @param {import('../contestants.mjs').Contestant} contestant
+ */
+async function growth(setting, { name, server, ask }) {
+  const { url } = await setting.upstream();
+  const { port, cpuAtRest, resident, stop } = await setting.start(server);
+  /** @type {Conversation[]} */
+  const open = [];
+  try {
+    for (let left = kWarmUps; left > 0; --left) {
+      await new Conversation(port, ask(short, url), firstWord()).answer;
+    }
+    await cpuAtRest();
+    const idle = resident();
+    const grown = [];
+    for (const streams of kStreams) {
+      setting.progress(`${name}: ${streams} streams`);
+      while (open.length < streams) {
+        const more = Array.from({ length: Math.min(kAtOnce, streams - open.length) },
+          () => new Conversation(port, ask(long, url), firstWord()));
+        open.push(...more);
+        await Promise.all(more.map(({ begun }) => begun));
+        if (more.some(({ first_ms }) => first_ms < 0)) throw new Stop(`${name} refused a stream`);
+      }
+      const looks = [];
+      while (looks.length < kLooks) {
+        await passed(kLookMs);
+        looks.push((resident() - idle) / 1e6);
+      }
+      grown.push(summarize(looks));
+    }
+    return { idle: idle / 1e6, grown };
+  } finally {
+    for (const conversation of open) conversation.leave();
+    stop();
+  }
+}
+
+/** @type {import('../bench.mjs').Figure} */
+export const resident = {
+  name: 'resident',
+  about: 'Memory of the process with open streams, over idle',
+  async measure(setting) {
+    /** @type {import('../measure.mjs').Row[]} */
+    const rows = [];
+    for (const contestant of setting.contestants) {
+      const { name, about, server } = contestant;
+      const { idle, grown } = await growth(setting, contestant);
+      rows.push({
+        label: `${about}, idle`, unit: 'MB', summary: summarize([idle]),
+        cell: { contestant: name, column: 'resident-idle' },
+      });
+      for (const [index, streams] of kStreams.entries()) {
+        rows.push({
+          label: `${about}, ${streams} streams`, unit: 'MB', summary: grown[index],
+          cell: { contestant: name, column: `resident-${streams}` },
+        });
+      }
+      if (server !== 'spillway') continue;
+      rows.push({
+        label: `${about}, 1000 streams`, unit: 'MB', target: 32,
+        summary: /** @type {import('../measure.mjs').Summary} */ (grown.at(-1)),
+      });
+    }
+    return rows;
+  },
+};
