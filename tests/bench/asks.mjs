@@ -76,7 +76,7 @@ export function askYardstick(provider, answer) {
   }
 }
 
-/** Of whoever takes OpenAI's request and knows where to ask. @param {Answer} answer @returns {Ask} */
+/** Of whoever takes OpenAI's request. @param {Answer} answer @returns {Ask} */
 export const askOpenai = (answer) =>
   ({ path: '/v1/chat/completions', body: { model: modelOf(answer), messages, ...usual } });
 

@@ -26,7 +26,7 @@ function requestBytes({ path, body, key, headers = {} }) {
   ].join('\r\n'));
 }
 
-/** The last chunk of HTTP. Were it cut, the end of the connection would do. @param {Buffer} piece */
+/** The last chunk of HTTP. Were it cut, the connection's end would do. @param {Buffer} piece */
 const endsBody = (piece) =>
   piece.length >= kLastChunk.length && piece.subarray(-kLastChunk.length).equals(kLastChunk);
 const kLastChunk = Buffer.from('0\r\n\r\n');

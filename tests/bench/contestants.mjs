@@ -1,5 +1,5 @@
 /**
- * Who is compared: one row each. All ask the same simulated provider; the client sees the same words.
+ * Who is compared: one row each. All ask the same simulated provider; clients see the same words.
  */
 
 import { askOpenai, askPortkey, askSpillway, askYardstick } from './asks.mjs';

@@ -1,6 +1,6 @@
 /**
- * What others have: Portkey's gateway on Node, and the AI SDK in workerd. Installed from a folder of
- * their own, by exact versions, when first asked for; nothing of the project depends on them.
+ * What others have: Portkey's gateway on Node, and the AI SDK in workerd. Installed from a folder
+ * of their own, by exact versions, when first asked for; nothing of the project depends on them.
  */
 
 import { existsSync, readFileSync } from 'node:fs';

@@ -7,7 +7,8 @@ import { bold, dim, green, red, yellow } from '../../scripts/lib/terminal.mjs';
 import { isMet } from './measure.mjs';
 
 /**
- * @typedef {import('./measure.mjs').Row & { figure: string, about: string, disturbed: boolean }} Result
+ * @typedef {import('./measure.mjs').Row
+ *   & { figure: string, about: string, disturbed: boolean }} Result
  * @typedef {import('./contestants.mjs').Contestant} Contestant
  */
 

@@ -57,7 +57,10 @@ export class Setting {
     return started;
   }
 
-  /** A new process; whoever starts it stops it. @param {ServerName} name @returns {Promise<Worker>} */
+  /**
+   * A new process; whoever starts it stops it.
+   * @param {ServerName} name @returns {Promise<Worker>}
+   */
   async start(name) {
     const { url } = await this.upstream();
     switch (name) {

@@ -37,7 +37,10 @@ subscribe('http.server.request.start', (message) => {
 let noting = false;
 /** @type {Map<string, number[]>} */
 const written = new Map();
-/** An answer's bytes are written many times. @type {WeakMap<Buffer, { word: string, n: number }>} */
+/**
+ * An answer's bytes are written many times.
+ * @type {WeakMap<Buffer, { word: string, n: number }>}
+ */
 const numbers = new WeakMap();
 
 /** @param {Buffer} bytes */

@@ -23,7 +23,7 @@ const quotients = [
     targets: { full: 4, pace: 2.3 },
   },
   {
-    label: 'Anthropic → OpenAI in JavaScript over Spillway\'s', over: ['javascript', 'translated'],
+    label: 'Anthropic → OpenAI, JavaScript over Spillway', over: ['javascript', 'translated'],
     targets: {},
   },
 ];

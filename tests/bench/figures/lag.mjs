@@ -1,4 +1,4 @@
-/** How much later than the provider wrote it a client has a token: each contestant. See loads.mjs. */
+/** How much later than the provider wrote it a client has a token. See loads.mjs. */
 
 import { loads, measureLoad } from '../loads.mjs';
 import { summarize } from '../measure.mjs';

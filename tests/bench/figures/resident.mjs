@@ -1,7 +1,7 @@
 /**
  * What open streams take of the machine's memory: growth of the server process (RSS) over what it
  * held after some requests, before any stream. A new process for each contestant; each stream gets
- * a token a second.
+ * a token a second. A contestant that breaks a stream off has no figure for so many.
  */
 
 import { Stop } from '../../../scripts/lib/terminal.mjs';
@@ -32,12 +32,15 @@ async function growth(setting, { name, server, ask }) {
   const { port, cpuAtRest, resident, stop } = await setting.start(server);
   /** @type {Conversation[]} */
   const open = [];
+  let lost = 0;
+  const lose = () => { lost += 1; };
   try {
     for (let left = kWarmUps; left > 0; --left) {
       await new Conversation(port, ask(short, url), firstWord()).answer;
     }
     await cpuAtRest();
     const idle = resident();
+    /** @type {import('../measure.mjs').Summary[]} */
     const grown = [];
     for (const streams of kStreams) {
       setting.progress(`${name}: ${streams} streams`);
@@ -45,15 +48,17 @@ async function growth(setting, { name, server, ask }) {
         const more = Array.from({ length: Math.min(kAtOnce, streams - open.length) },
           () => new Conversation(port, ask(long, url), firstWord()));
         open.push(...more);
-        await Promise.all(more.map(({ begun }) => begun));
-        if (more.some(({ first_ms }) => first_ms < 0)) throw new Stop(`${name} refused a stream`);
+        // One that ends early, whoever ends it, ends the measurement of this contestant.
+        for (const { answer } of more) answer.then(lose, lose);
+        await Promise.allSettled(more.map(({ begun }) => begun));
+        if (lost > 0) return { idle: idle / 1e6, grown };
       }
       const looks = [];
       while (looks.length < kLooks) {
         await passed(kLookMs);
         looks.push((resident() - idle) / 1e6);
       }
-      grown.push(summarize(looks));
+      if (lost === 0) grown.push(summarize(looks));
     }
     return { idle: idle / 1e6, grown };
   } finally {
@@ -76,17 +81,17 @@ export const resident = {
         label: `${about}, idle`, unit: 'MB', summary: summarize([idle]),
         cell: { contestant: name, column: 'resident-idle' },
       });
-      for (const [index, streams] of kStreams.entries()) {
+      for (const [index, summary] of grown.entries()) {
+        const streams = kStreams[index];
         rows.push({
-          label: `${about}, ${streams} streams`, unit: 'MB', summary: grown[index],
+          label: `${about}, ${streams} streams`, unit: 'MB', summary,
           cell: { contestant: name, column: `resident-${streams}` },
         });
       }
       if (server !== 'spillway') continue;
-      rows.push({
-        label: `${about}, 1000 streams`, unit: 'MB', target: 32,
-        summary: /** @type {import('../measure.mjs').Summary} */ (grown.at(-1)),
-      });
+      const summary = grown[kStreams.indexOf(1000)];
+      if (summary === undefined) throw new Stop(`${name} does not hold 1000 streams`);
+      rows.push({ label: `${about}, 1000 streams`, unit: 'MB', target: 32, summary });
     }
     return rows;
   },
