@@ -13,6 +13,8 @@ const kStreams = [1, 100, 1000];
 const kWarmUps = 30;
 /** Opened at once: no more than a listening socket lets wait. */
 const kAtOnce = 50;
+/** One that has no first token by then does not get one. */
+const kBeginMs = 10_000;
 /** All streams have had a token or two in this time, and a spliced one its slices. */
 const kLooks = 8;
 const kLookMs = 250;
@@ -50,8 +52,9 @@ async function growth(setting, { name, server, ask }) {
         open.push(...more);
         // One that ends early, whoever ends it, ends the measurement of this contestant.
         for (const { answer } of more) answer.then(lose, lose);
-        await Promise.allSettled(more.map(({ begun }) => begun));
-        if (lost > 0) return { idle: idle / 1e6, grown };
+        const begun = Promise.allSettled(more.map((each) => each.begun)).then(() => true);
+        const inTime = await Promise.race([begun, passed(kBeginMs).then(() => false)]);
+        if (lost > 0 || !inTime) return { idle: idle / 1e6, grown };
       }
       const looks = [];
       while (looks.length < kLooks) {
