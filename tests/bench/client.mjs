@@ -33,7 +33,6 @@ const kLastChunk = Buffer.from('0\r\n\r\n');
 
 /** One request and its answer. */
 export class Conversation {
-  received_bytes = 0;
   /** Milliseconds from the request to the first content; -1: there was none. */
   first_ms = -1;
 
@@ -67,7 +66,6 @@ export class Conversation {
       socket.on('data', (piece) => {
         look?.(piece);
         pieces.push(piece);
-        this.received_bytes += piece.length;
         // Not everybody closes the connection then, as was asked for.
         if (endsBody(piece)) finish();
         if (this.first_ms >= 0 || !piece.includes(content)) return;
@@ -103,28 +101,17 @@ export function expectWhole(text, last) {
  */
 
 /**
- * Opens all streams, each a moment after the one before, and reads them to their ends. `look` is
- * called when all have begun; gives what it saw, and the share of all bytes that came after that.
- * @template Seen
+ * Opens all streams, each a moment after the one before, and reads them to their ends.
  * @param {number} port
  * @param {Stream[]} streams
  * @param {number} interval_ms  between two tokens; 0: as fast as it goes
- * @param {() => Seen} look
  */
-export async function converseAll(port, streams, interval_ms, look) {
-  const conversations = await Promise.all(streams.map(async (stream, index) => {
+export async function converseAll(port, streams, interval_ms) {
+  await Promise.all(streams.map(async ({ ask, first, last, look }, index) => {
     // Else all timers would strike together, and one wake-up would serve many streams.
     await new Promise((resolve) => {
       setTimeout(resolve, (index / streams.length) * interval_ms);
     });
-    return new Conversation(port, stream.ask, stream.first, stream.look);
+    expectWhole(await new Conversation(port, ask, first, look).answer, last);
   }));
-  const received = () => conversations.reduce((sum, each) => sum + each.received_bytes, 0);
-  await Promise.all(conversations.map(({ begun }) => begun));
-  const seen = look();
-  const bytes = received();
-  for (const [index, { answer }] of conversations.entries()) {
-    expectWhole(await answer, streams[index].last);
-  }
-  return { seen, share: 1 - bytes / received() };
 }
