@@ -9,11 +9,11 @@
  * and its 99th percentile.
  */
 
+import { Stop } from '../../scripts/lib/terminal.mjs';
 import { firstWord, lastWord } from './asks.mjs';
 import { converseAll } from './client.mjs';
 import { jiffies, shareOfOthers } from './machine.mjs';
 import { inTurn, percentile } from './measure.mjs';
-import { Stop } from '../../scripts/lib/terminal.mjs';
 
 /**
  * @typedef {object} Load
@@ -35,15 +35,15 @@ import { Stop } from '../../scripts/lib/terminal.mjs';
 export const loads = [
   {
     name: 'full', about: '8 streams at full speed',
-    streams: 8, tokens: 2000, interval_ms: 0, turns: 7,
+    streams: 8, tokens: 2000, interval_ms: 0, turns: 5,
   },
   {
     name: 'pace', about: '60 streams × 50 tokens/s',
-    streams: 60, tokens: 200, interval_ms: 20, turns: 4,
+    streams: 60, tokens: 200, interval_ms: 20, turns: 3,
   },
   {
     name: 'fast', about: '8 streams × 1000 tokens/s',
-    streams: 8, tokens: 2000, interval_ms: 1, turns: 5,
+    streams: 8, tokens: 2000, interval_ms: 1, turns: 3,
   },
 ];
 
