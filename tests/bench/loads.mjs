@@ -24,7 +24,8 @@ import { inTurn, percentile } from './measure.mjs';
  * @property {number} interval_ms
  * @property {number} turns
  *
- * @typedef {{ cpu_us: number, lag_ms?: { p50: number, p99: number } }} Run  CPU per event, or of all
+ * CPU per event, or of all of them.
+ * @typedef {{ cpu_us: number, lag_ms?: { p50: number, p99: number } }} Run
  *
  * @typedef {object} Measured
  * @property {Record<string, Run[]>} runs  by the name of the contestant
@@ -71,7 +72,9 @@ function lagOf(written, arrived, { streams, tokens }) {
       if (times[n] > 0) lags.push((times[n] - at) / 1e6);
     }
   }
-  if (lags.length < streams * tokens * 0.9 && tokens > kFewTokens) throw new Stop('too few words were seen to arrive');
+  if (lags.length < streams * tokens * 0.9 && tokens > kFewTokens) {
+    throw new Stop('too few words were seen to arrive');
+  }
   return { p50: percentile(lags, 0.5), p99: percentile(lags, 0.99) };
 }
 

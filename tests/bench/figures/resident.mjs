@@ -1,7 +1,8 @@
 /**
  * What open streams take of the machine's memory: growth of the server process (RSS) over what it
  * held after some requests, before any stream. A new process for each contestant; each stream gets
- * a token a second. A contestant that breaks a stream off has no figure for so many.
+ * a token a second. A contestant that breaks a stream off, or
+ * does not begin one in time, has no figure for so many.
  */
 
 import { Stop } from '../../../scripts/lib/terminal.mjs';
