@@ -122,10 +122,15 @@ async function clientAsks(chat, exchange) {
  * @param {(call: () => void) => void} step
  */
 async function pipe(core, chat, exchange, body, step) {
+  // What was held goes first: it has the first token, and all else here can wait for it.
+  chat.waiting = true;
+  const begun = await writeNatively(join(chat.held.splice(0)), chat.writable);
+  chat.waiting = false;
+  if (!begun) return chat.leave();
   const [main, tap] = body.tee();
   let piping = true;
   let hurry = ignore;
-  const piped = pipeNatively(join(chat.held.splice(0)), main, chat.writable).then((sink) => {
+  const piped = pipeNatively(main, chat.writable).then((sink) => {
     piping = false;
     hurry();
     if (!sink) chat.leave();
@@ -164,23 +169,23 @@ async function pipe(core, chat, exchange, body, step) {
   if (failure) throw failure;
 }
 
+/** False when the client left. @param {Bytes} bytes @param {any} writable */
+async function writeNatively(bytes, writable) {
+  const writer = writable.getWriter();
+  const written = await writer.write(bytes).then(() => true, () => false);
+  writer.releaseLock();
+  return written;
+}
+
 /**
- * Writes what was held, then pipes. Resolves to a sink when upstream has ended, well or not, and to
- * null when the client left: preventAbort keeps the writable side whole unless it was the client.
- * @param {Bytes} held
+ * Resolves to a sink when upstream has ended, well or not, and to null when the client left:
+ * preventAbort keeps the writable side whole unless it was the client.
  * @param {any} main
  * @param {any} writable
  */
-async function pipeNatively(held, main, writable) {
-  let writer = writable.getWriter();
-  try {
-    await writer.write(held);
-    writer.releaseLock();
-    await main.pipeTo(writable, { preventAbort: true, preventClose: true });
-  } catch {
-    writer.releaseLock();
-  }
-  writer = writable.getWriter();
+async function pipeNatively(main, writable) {
+  await main.pipeTo(writable, { preventAbort: true, preventClose: true }).catch(ignore);
+  const writer = writable.getWriter();
   return writer.desiredSize === null ? null : {
     write: (/** @type {Bytes} */ bytes) => void writer.write(bytes).catch(ignore),
     ready: () => writer.ready.catch(ignore),
