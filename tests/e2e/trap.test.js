@@ -20,7 +20,8 @@ import {
 import { startDeployed } from './support/worker.js';
 
 const TIMEOUT = { timeout: 60_000 };
-const WORDS = 40;
+/** Longer than the pause between two looks at a piped stream, so that this meets the trap too. */
+const WORDS = 150;
 /** Its third word traps when the module hears it. */
 const TRAP = 'spillway-trap';
 
