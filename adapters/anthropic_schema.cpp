@@ -93,7 +93,7 @@ class SchemaWriter {
       loosened_ = true;
       return false;
     }
-    out_.key(in_.key() == "oneOf" ? "anyOf" : in_.key());
+    out_.key(in_.key() == "oneOf" ? JsonText::plain("anyOf") : in_.escaped_key());
     const std::string_view value = write_value(holds);
     return has_properties || (is_type && value.find("\"object\"") != std::string_view::npos);
   }
@@ -111,7 +111,7 @@ class SchemaWriter {
       out_.begin_object();
       in_.enter_object();
       while (in_.next_member()) {
-        out_.key(in_.key());
+        out_.key(in_.escaped_key());
         schema();
       }
       out_.end_object();
@@ -155,7 +155,7 @@ void write_input_schema(std::string_view schema, Writer& out) {
   Reader again(schema);
   if (!is_empty && again.enter_object()) {
     while (again.next_member()) {
-      out.key(again.key());
+      out.key(again.escaped_key());
       out.raw(again.raw());
     }
   }

@@ -46,7 +46,7 @@ void write_tool_calls(Reader& in, const Target& target, Writer& out) {
     out.begin_object();
     in.enter_object();
     while (in.next_member()) {
-      out.key(in.key());
+      out.key(in.escaped_key());
       if (in.key() == "id") {
         write_tool_id(in, target, out);
       } else {
@@ -69,7 +69,7 @@ void rewrite_message(const Message& message, const Target& target, Writer& out, 
   in.enter_object();
   while (in.next_member()) {
     if (is_reasoning(in.key())) continue;
-    out.key(in.key());
+    out.key(in.escaped_key());
     if (in.key() == "role" && message.role == Role::developer) {
       out.string(has(target, quirk::no_developer_role) ? "system" : "developer");
     } else if (in.key() == "tool_call_id") {
@@ -120,7 +120,7 @@ void write_stream_options(const ChatRequest& request, const Target& target, Writ
   if (in.enter_object())
     while (in.next_member()) {
       if (in.key() == "include_usage") continue;
-      out.key(in.key());
+      out.key(in.escaped_key());
       out.raw(in.raw());
     }
   out.key("include_usage").boolean(target.ask_usage);
@@ -230,7 +230,7 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
   if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
   write_effort(request, target, out, dropped);
   if (!request.user.empty()) out.key("user").text(request.user);
-  for (const Extra& extra : request.extras) out.key(extra.key).raw(extra.raw);
+  for (const Extra& extra : request.extras) out.any_key(extra.key).raw(extra.raw);
   out.end_object();
 }
 

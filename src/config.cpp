@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <algorithm>
-#include <map>
 
 #include "config_field.h"
 #include "dialect.h"
@@ -173,7 +172,12 @@ std::string lowered(std::string_view text) {
   return lower;
 }
 
-using Environment = std::map<std::string, std::string, std::less<>>;
+// What the host gives as the environment, as it stands in the input.
+struct Variable {
+  std::string_view name;
+  JsonText value;
+};
+using Environment = std::vector<Variable>;
 
 class Loader {
  public:
@@ -363,11 +367,27 @@ bool Loader::check(ConfigProblem& problem) const {
   return true;
 }
 
+bool read_environment(const Field& field, Environment& env) {
+  json::Reader in(field.value());
+  if (!in.enter_object()) return field.expected("an object");
+  while (in.next_member()) {
+    // No name that is looked for has escapes.
+    const std::string_view name = in.escaped_key().escaped();
+    Variable& variable = env.emplace_back(Variable{name, JsonText()});
+    if (!field.at(name, in.raw()).text(variable.value)) return false;
+  }
+  return true;
+}
+
 // A variable's text without the white space around it (a key read from a file ends in a line end);
 // empty when unset.
-std::string_view text_of(const Environment& env, std::string_view name) {
-  const auto found = env.find(name);
-  return found == env.end() ? std::string_view() : trimmed(found->second);
+std::string text_of(const Environment& env, std::string_view name) {
+  for (const Variable& variable : env)
+    if (variable.name == name) {
+      const std::string text = json::unescaped(variable.value);
+      return std::string(trimmed(text));
+    }
+  return {};
 }
 
 // Not with the value itself: problems are logged.
@@ -381,7 +401,7 @@ std::string fill(std::string& url, const Environment& env, ConfigProblem& proble
     const std::size_t close = url.find('}', open);
     if (close == std::string::npos) return {};
     const std::string name = url.substr(open + 1, close - open - 1);
-    std::string value(text_of(env, name));
+    std::string value = text_of(env, name);
     while (!value.empty() && value.back() == '/') value.pop_back();
     if (value.empty()) return name;
     if (!is_url_text(value)) refuse_variable(name, kExpectedUrl, problem);
@@ -395,22 +415,27 @@ std::string fill(std::string& url, const Environment& env, ConfigProblem& proble
 }
 
 // False when there is no such variable.
-bool add_key(Provider& provider, const Environment& env, const std::string& name,
+bool add_key(Provider& provider, const Environment& env, std::string_view name,
              ConfigProblem& problem) {
-  const std::string_view text = text_of(env, name);
+  std::string text = text_of(env, name);
   if (text.empty()) return false;
   if (!is_header_value(text)) refuse_variable(name, "expected a key of printable ASCII", problem);
   for (const Secret& known : provider.keys)
     if (known.reveal() == text) return true;
-  provider.keys.emplace_back(std::string(text));
+  provider.keys.emplace_back(std::move(text));
   return true;
 }
 
 void find_provider_keys(Provider& provider, const Environment& env, ConfigProblem& problem) {
   for (const std::string& name : provider.key_names) {
     (void)add_key(provider, env, name, problem);
-    for (int number = 2; number <= limits::keys_per_provider_max; ++number)
-      if (!add_key(provider, env, name + "_" + std::to_string(number), problem)) break;
+    for (int number = 2; number <= limits::keys_per_provider_max; ++number) {
+      std::string numbered = name + '_';
+      static_assert(limits::keys_per_provider_max < 100);
+      if (number >= 10) numbered += static_cast<char>('0' + number / 10);
+      numbered += static_cast<char>('0' + number % 10);
+      if (!add_key(provider, env, numbered, problem)) break;
+    }
   }
   provider.missing = fill(provider.base_url, env, problem);
   if (provider.missing.empty() && provider.keys.empty() && !provider.key_names.empty())
@@ -444,19 +469,18 @@ bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
 }
 
 // Broken JSON is told with its place.
-bool check_json(std::string_view text, std::string_view path, ConfigProblem& problem) {
+bool check_json(std::string_view text, const Field& where) {
   json::Reader in(text);
   in.skip();
-  if (in.finish()) return true;
-  problem = {std::string(path), "expected JSON: " + std::string(in.problem()) + " at byte " +
-                                    std::to_string(in.offset())};
-  return false;
+  return in.finish() || where.refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
+                                     std::to_string(in.offset()));
 }
 
 }  // namespace
 
 std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem& problem) {
-  if (!check_json(input, "", problem)) return nullptr;
+  const Field root(input, "", problem);
+  if (!check_json(input, root)) return nullptr;
   auto config = std::make_unique<Config>();
   config->providers = registry::providers();
   config->engines = registry::engines(config->providers);
@@ -472,18 +496,15 @@ std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem
       return entry.refuse("expected at most " + std::to_string(limits::config_bytes_max) +
                           " bytes of config");
     if (trimmed(text).empty()) return true;
-    return check_json(text, entry.path(), problem) && loader.merge(Field(text, "", problem));
+    return check_json(text, entry) && loader.merge(Field(text, "", problem));
   };
   const auto merge_entry = [&merge](const Field& entry) {
     std::string text;
     return entry.text(text) && merge(text, entry);
   };
-  const Field root(input, "", problem);
   const bool read = root.members([&](const std::string& name, const Field& field) {
     if (name == "config") return field.elements("an array of texts", merge_entry);
-    if (name == "env")
-      return field.members(
-          [&env](const std::string& key, const Field& value) { return value.text(env[key]); });
+    if (name == "env") return read_environment(field, env);
     return field.unknown("config, env");
   });
   constexpr std::string_view variable = "SPILLWAY_CONFIG";
@@ -562,11 +583,11 @@ void Config::redact(std::string& text) const {
 
 bool read_policy(std::string_view json, std::string_view path, Policy& policy,
                  ConfigProblem& problem) {
-  return check_json(json, path, problem) &&
-         Field(json, std::string(path), problem)
-             .members([&policy](const std::string& name, const Field& field) {
-               return read_policy_member(name, field, policy);
-             });
+  const Field root(json, path, problem);
+  return check_json(json, root) &&
+         root.members([&policy](const std::string& name, const Field& field) {
+           return read_policy_member(name, field, policy);
+         });
 }
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) {

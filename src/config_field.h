@@ -18,27 +18,37 @@ struct Word {
   Value value;
 };
 
+// Nothing of a message is made before it is needed: a start reads dozens of fields, all of them
+// good.
 class Field {
  public:
-  // `value` is one valid JSON value, which outlives the field.
-  Field(std::string_view value, std::string path, ConfigProblem& problem)
-      : value_(value), path_(std::move(path)), problem_(problem) {}
+  // `value` is one valid JSON value. It outlives the field, and so does `path`.
+  Field(std::string_view value, std::string_view path, ConfigProblem& problem)
+      : value_(value), name_(path), problem_(problem) {}
 
   bool refuse(std::string message) const {
-    if (problem_.message.empty()) problem_ = {path_, std::move(message)};
+    if (problem_.message.empty()) problem_ = {path(), std::move(message)};
     return false;
   }
   bool expected(std::string_view what) const {
     return refuse("expected " + std::string(what) + ", got " + std::string(with_article(type())));
   }
+  // A member of this one, which it must not outlive; `name` neither.
   [[nodiscard]] Field at(std::string_view name, std::string_view value) const {
-    return {value, path_.empty() ? std::string(name) : path_ + "." + std::string(name), problem_};
+    return {*this, name, value};
   }
   // For a message about a member that is not there.
   [[nodiscard]] Field missing(std::string_view name) const { return at(name, "null"); }
   [[nodiscard]] json::Type type() const { return json::Reader(value_).peek(); }
   [[nodiscard]] std::string_view value() const { return value_; }
-  [[nodiscard]] const std::string& path() const { return path_; }
+  // "routes.fast.chain[2]"
+  [[nodiscard]] std::string path() const {
+    std::string path = parent_ == nullptr ? "" : parent_->path();
+    if (index_ != kNoElement) return path + "[" + std::to_string(index_) + "]";
+    if (!path.empty()) path += '.';
+    path += name_;
+    return path;
+  }
 
   // Calls read(name, field) for each member; false when it is no object or a read was refused.
   template <class Read>
@@ -54,10 +64,16 @@ class Field {
     });
   }
 
-  bool text(std::string& out) const {
+  bool text(JsonText& out) const {
     const auto text = json::Reader(value_).string();
     if (!text) return expected("a string");
-    out = json::unescaped(*text);
+    out = *text;
+    return true;
+  }
+  bool text(std::string& out) const {
+    JsonText text;
+    if (!this->text(text)) return false;
+    out = json::unescaped(text);
     return true;
   }
   bool boolean(bool& out) const {
@@ -94,14 +110,13 @@ class Field {
   bool word(Value& out, const Word<Value> (&words)[N]) const {
     std::string text;
     if (type() == json::Type::string) (void)this->text(text);
-    std::string choices;
-    for (const Word<Value>& row : words) {
+    for (const Word<Value>& row : words)
       if (text == row.word) {
         out = row.value;
         return true;
       }
-      add_choice(choices, row.word);
-    }
+    std::string choices;
+    for (const Word<Value>& row : words) add_choice(choices, row.word);
     return refuse_choice(choices);
   }
   // A list of names, each a bit.
@@ -137,10 +152,8 @@ class Field {
   bool each_element(std::string_view what, const void* reader, ReadField read) const {
     json::Reader in(value_);
     if (!in.enter_array()) return expected(what);
-    for (std::size_t index = 0; in.next_element(); ++index) {
-      const std::string place = path_ + "[" + std::to_string(index) + "]";
-      if (!read(reader, place, Field(in.raw(), place, problem_))) return false;
-    }
+    for (std::size_t index = 0; in.next_element(); ++index)
+      if (!read(reader, {}, Field(*this, index, in.raw()))) return false;
     return true;
   }
   bool bits(quirk::Set& out, const quirk::Name* rows, std::size_t count) const {
@@ -148,14 +161,13 @@ class Field {
     return elements("an array of names", [&out, rows, count](const Field& name) {
       std::string text;
       if (!name.text(text)) return false;
-      std::string choices;
-      for (std::size_t row = 0; row < count; ++row) {
+      for (std::size_t row = 0; row < count; ++row)
         if (rows[row].name == text) {
           out |= rows[row].bit;
           return true;
         }
-        add_choice(choices, rows[row].name);
-      }
+      std::string choices;
+      for (std::size_t row = 0; row < count; ++row) add_choice(choices, rows[row].name);
       return name.refuse_choice(choices);
     });
   }
@@ -164,8 +176,17 @@ class Field {
                   std::to_string(max) + ", got " + std::string(value_));
   }
 
+  Field(const Field& parent, std::string_view name, std::string_view value)
+      : value_(value), parent_(&parent), name_(name), problem_(parent.problem_) {}
+  Field(const Field& parent, std::size_t index, std::string_view value)
+      : value_(value), parent_(&parent), index_(index), problem_(parent.problem_) {}
+
+  static constexpr std::size_t kNoElement = SIZE_MAX;
+
   std::string_view value_;
-  std::string path_;
+  const Field* parent_ = nullptr;
+  std::string_view name_;  // of a member; the path of a field without a parent
+  std::size_t index_ = kNoElement;
   ConfigProblem& problem_;
 };
 

@@ -370,12 +370,12 @@ void Gateway::log_providers() const {
   std::string line;
   json::Writer out(line);
   bool simulated = false;
-  out.begin_object().key("event").string("providers").key("ready").begin_array();
+  out.begin_object().key("event").text(JsonText::plain("providers")).key("ready").begin_array();
   for (const Provider& provider : config_->providers)
-    if (provider.ready()) out.string(provider.name);
+    if (provider.ready()) out.text(JsonText::plain(provider.name));
   out.end_array().key("skipped").begin_object();
   for (const Provider& provider : config_->providers) {
-    if (!provider.ready()) out.key(provider.name).string("set " + provider.missing);
+    if (!provider.ready()) out.key(provider.name).text(JsonText::plain("set " + provider.missing));
     simulated = simulated || (provider.simulated && provider.ready());
   }
   out.end_object();
@@ -383,7 +383,7 @@ void Gateway::log_providers() const {
     out.key("simulated")
         .boolean(true)
         .key("warning")
-        .string("ANSWERS ARE SIMULATED: no provider key is set");
+        .text(JsonText::plain("ANSWERS ARE SIMULATED: no provider key is set"));
   out.end_object();
   actions_.log(simulated ? LogLevel::warn : LogLevel::info, line);
 }

@@ -68,6 +68,8 @@ class Reader {
   [[nodiscard]] std::string_view key() const {
     return unescaped_key_.empty() ? key_ : unescaped_key_;
   }
+  // The same as it stands in the text, and valid as long as that.
+  [[nodiscard]] JsonText escaped_key() const { return JsonText::trusted(key_); }
 
   bool enter_array();
   bool next_element();
@@ -126,7 +128,10 @@ class Writer {
   Writer& end_object() { return close('}'); }
   Writer& begin_array() { return open('['); }
   Writer& end_array() { return close(']'); }
+  // Names that the code knows, or that were checked, need no escaping (see JsonText::plain).
   Writer& key(std::string_view plain);
+  Writer& key(JsonText name);
+  Writer& any_key(std::string_view name);
   Writer& text(JsonText text);
   Writer& string(std::string_view plain);
   Writer& integer(std::int64_t value);

@@ -67,13 +67,21 @@ Writer& Writer::close(char bracket) {
   return *this;
 }
 
-Writer& Writer::key(std::string_view plain) {
+Writer& Writer::key(std::string_view plain) { return key(JsonText::plain(plain)); }
+
+Writer& Writer::key(JsonText name) {
   comma();
   out_.push_back('"');
-  append_escaped(out_, plain);
+  out_.append(name.escaped());
   out_.append("\":");
   comma_ = false;
   return *this;
+}
+
+Writer& Writer::any_key(std::string_view name) {
+  std::string escaped;
+  append_escaped(escaped, name);
+  return key(JsonText::trusted(escaped));
 }
 
 Writer& Writer::begin_text() {

@@ -92,7 +92,7 @@ std::string log_line(const Report& report, const Engine* engine, std::string_vie
   if (report.rescues > 0) out.key("rescues").integer(report.rescues);
   if (!report.skipped.empty()) {
     out.key("skipped").begin_object();
-    for (const AttemptRecord& skip : report.skipped) out.key(skip.engine).string(skip.outcome);
+    for (const AttemptRecord& skip : report.skipped) out.any_key(skip.engine).string(skip.outcome);
     out.end_object();
   }
   write_count("time_to_first_content_ms", report.first_content_ms, out);

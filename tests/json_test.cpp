@@ -762,7 +762,7 @@ TEST(JsonWriter, PutsCommasWhereTheyBelong) {
   json::append_escaped(writer.out(), "\t");
   writer.end_text();
   writer.key("f").boolean(false);
-  writer.key("\"quoted\"\n").string("");
+  writer.any_key("\"quoted\"\n").string("");
   writer.end_object();
   EXPECT_EQ(out,
             "{\"a\":1,\"b\":[],\"c\":[{},{\"d\":null},true,\"x\\\"y\",\"\\n\",{\"r\":0},-5],"
@@ -777,7 +777,7 @@ void copy(Reader& in, Writer& out) {
       out.begin_object();
       in.enter_object();
       while (in.next_member()) {
-        out.key(in.key());
+        out.key(in.escaped_key());
         copy(in, out);
       }
       out.end_object();
