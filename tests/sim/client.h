@@ -13,6 +13,14 @@ namespace spillway::sim {
 
 // --- asking
 
+// When a second engine is asked beside a slow one.
+struct Racing {
+  bool on = false;
+  Millis after_ms = 0;  // 0: the engine's 95th percentile
+  std::int64_t extra_per_mille = 0;
+  bool tools = false;
+};
+
 struct Ask {
   std::string head;  // JSON, as the host hands it over
   std::string body;
@@ -25,6 +33,8 @@ struct Ask {
   // What the request must be refused with, at once: 0 when it is sound.
   int refused_status = 0;
   Rules rules;
+  Racing racing;
+  Millis comment_after_ms = 0;  // the response begins then, whoever answers; 0: only with an answer
   std::vector<std::size_t> chain;  // engines, in the order in which they are to be tried
   std::vector<std::size_t> fit;    // those of them that can take the request
 };
@@ -57,6 +67,10 @@ struct Told {
   std::string refusal;
   std::vector<ToolCall> calls;
   std::string finish;  // the reason's word
+
+  [[nodiscard]] bool empty() const {
+    return text.empty() && reasoning.empty() && refusal.empty() && calls.empty() && finish.empty();
+  }
 };
 
 // The `spillway` member of a usage: what each engine of an answer counted.

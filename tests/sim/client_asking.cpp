@@ -104,6 +104,31 @@ void spoil(Random& random, const World& world, Ask& ask) {
   ask.stream = false;
 }
 
+void draw_racing(Random& random, Ask& ask, std::string& policy) {
+  if (!random.one_in(3)) return;
+  Racing& racing = ask.racing;
+  constexpr std::array<std::int64_t, 4> shares{1000, 1000, 100, 0};
+  racing.on = true;
+  if (!random.one_in(4)) racing.after_ms = random.between(1, random.one_in(2) ? 300 : 4000);
+  racing.extra_per_mille = random.pick(shares);
+  racing.tools = random.percent(50);
+  const std::string after = racing.after_ms == 0 ? R"("p95")" : std::to_string(racing.after_ms);
+  const std::string share = racing.extra_per_mille == 100 ? "0.1"
+                            : racing.extra_per_mille == 0 ? "0"
+                                                          : "1";
+  policy += (policy.empty() ? "" : ",") + std::string(R"("hedge":{"after":)") + after;
+  policy += R"(,"max_extra":)" + share + R"(,"tools":)" + (racing.tools ? "true}" : "false}");
+}
+
+// Comments between content, often, sometimes, never; before it, soon, late or never.
+void draw_comments(Random& random, std::uint32_t chat, Ask& ask, std::string& policy) {
+  constexpr std::array<std::string_view, 3> every_ms{"200", "15000", "0"};
+  if (random.one_in(3)) ask.comment_after_ms = random.between(1, random.one_in(2) ? 500 : 20'000);
+  policy += (policy.empty() ? "" : ",") + std::string(R"("keep_alive":{"before_content_ms":)");
+  policy += std::to_string(ask.comment_after_ms);
+  policy += R"(,"every_ms":)" + std::string(every_ms[chat % every_ms.size()]) + "}";
+}
+
 }  // namespace
 
 Ask draw_ask(Random& random, const World& world, std::uint32_t chat, const AskWishes& wishes) {
@@ -127,11 +152,8 @@ Ask draw_ask(Random& random, const World& world, std::uint32_t chat, const AskWi
     if (told != std::string::npos) policy.erase(told, own.size() + 1);
     policy += (policy.empty() ? "" : ",") + std::string(R"("rescue":false)");
   }
-  // Comments between content, often, sometimes, never; before it, the rules would have to know of
-  // answers that begin without an engine.
-  constexpr std::array<std::string_view, 3> every_ms{"200", "15000", "0"};
-  policy += (policy.empty() ? "" : ",") + std::string(R"("keep_alive":{"before_content_ms":0,)");
-  policy += R"("every_ms":)" + std::string(every_ms[chat % every_ms.size()]) + "}";
+  draw_racing(random, ask, policy);
+  draw_comments(random, chat, ask, policy);
   body += ",\"stream\":";
   body += ask.stream ? "true" : "false";
   if (ask.stream && ask.include_usage) body += R"(,"stream_options":{"include_usage":true})";

@@ -35,6 +35,7 @@ std::optional<Violation> Simulation::run() {
   now_ = kStart + random_.between(0, kDay);
   if (trace_ != nullptr) trace_->begin(now_);
   standings_.reset(world_);
+  begun_.assign(world_.engines.size(), 0);
   draw();
   while (!agenda_.empty() && !violation_) {
     const Entry entry = agenda_.take();
@@ -212,6 +213,9 @@ void Simulation::open(std::uint32_t number) {
   const int refused = chat.ask.refused_status;
   if (chat.is_chat && refused != 401 && refused != 413 && open_chats_ >= world_.chats_max)
     chat.ask.refused_status = 503;
+  if (chat.ask.racing.on && chat.ask.refused_status == 0)
+    hedges_saved_ = std::min(hedges_saved_ + chat.ask.racing.extra_per_mille,
+                             std::int64_t{1000} * limits::hedges_saved_max);
   ++open_chats_;
   tally_.together_max = std::max<std::uint64_t>(tally_.together_max, open_chats_);
   if (trace_ != nullptr)
@@ -257,9 +261,10 @@ void Simulation::fire_timer(const Entry& entry) {
   if (chat.closed && !swarm_.on(Fault::late_inputs)) return;
   const bool reading = !stalled(chat) && !is_copying(chat);
   chat.wake_at = Instant::never();
-  if (!reading && !chat.exchanges.empty()) {
-    // While nothing is read, silence is no one's fault.
-    Exchange& exchange = *exchanges_[chat.exchanges.back()];
+  // While nothing is read, silence is no one's fault.
+  for (const std::uint32_t number : {chat.current, chat.rival}) {
+    if (reading || number == kNone) continue;
+    Exchange& exchange = *exchanges_[number];
     exchange.content_sure = exchange.content_maybe = now_;
     if (exchange.has_head) exchange.headers_at = now_;
   }

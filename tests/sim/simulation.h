@@ -6,7 +6,8 @@
 // long after every cooldown, each must be answered by the first engine of its chain.
 //
 // simulation.cpp draws and plays; simulation_host.cpp is the host's side of the ABI; the rules are
-// in simulation_rules.cpp (every step) and simulation_closing.cpp (the end of a chat).
+// in simulation_rules.cpp (every step), simulation_racing.cpp (who answers, of two that are asked)
+// and simulation_closing.cpp (the end of a chat).
 #pragma once
 
 #include <algorithm>
@@ -86,8 +87,10 @@ class Simulation final : public Actions {
     Instant content_sure;
     Instant content_maybe;
     Instant finish_maybe;
-    KindSet kinds = 0;   // what its failure may be called, once it has failed
-    bool whole = false;  // the failure was read whole
+    KindSet kinds = 0;    // what its failure may be called, once it has failed
+    bool whole = false;   // the failure was read whole
+    bool hedges = false;  // asked beside another one, which was slow
+    bool lost = false;    // the other one answered
     // Of an answer that broke off: what the client had of its text when this was asked to go on.
     bool rescues = false;
     bool may_answer = false;  // it has said something that may have been joined
@@ -109,7 +112,10 @@ class Simulation final : public Actions {
     bool left = false;
     bool closed = false;  // judged for the last time
     bool stalled_ever = false;
-    bool native = false;  // its host pipes natively
+    bool native = false;    // its host pipes natively
+    bool early = false;     // the response began before it was known who answers
+    bool answered = false;  // the answer has begun
+    bool hedged = false;
     int status = 0;
     int logs = 0;
     std::string head;
@@ -118,17 +124,24 @@ class Simulation final : public Actions {
     std::string held;  // written while a native pipe owned the body
     std::vector<std::uint32_t> exchanges;
     std::uint32_t spliced = kNone;
-    std::uint32_t responded_step = 0;
+    std::uint32_t current = kNone;  // the exchange that was asked for last, or answers
+    std::uint32_t rival = kNone;    // the other one, while two are asked
+    std::uint32_t answered_step = 0;
     std::size_t first = 0;              // of the exchanges, the one with which the answer began
     std::vector<std::size_t> given_up;  // engines
+    std::vector<std::size_t> unsure;    // engines that may be given up
+    std::string late_attempts;          // told inside a stream that began early
     bool windows_out = false;           // engines of small or unknown window may be out
     Millis waited_ms = 0;
     Instant opened_at;
-    Instant responded_at;
+    Instant answered_at;
     Instant stalled_until;
     Instant second_look;
     Instant wake_at = Instant::never();
     std::uint32_t timer = 0;  // the timer's generation
+
+    // What has begun with a comment is moved by the host's own code.
+    [[nodiscard]] bool pipes() const { return native && !early; }
   };
 
   // --- simulation.cpp
@@ -174,6 +187,7 @@ class Simulation final : public Actions {
   void violate(const char* rule, std::string what);
   Chat* acting(ChatId id, const char* action);
   void check_choice(std::uint32_t number, const Continuation& continuation);
+  void check_hedge(Chat& chat, Exchange& next);
   void check_retry(const Chat& chat, const Exchange& last, const Exchange& next);
   void check_rescue(const Chat& chat, const Exchange& last, const Exchange& next,
                     const Continuation& continuation);
@@ -182,7 +196,6 @@ class Simulation final : public Actions {
   void check_step(std::uint32_t chat);
   void check_pending(std::uint32_t chat);
   void check_client(std::uint32_t chat);
-  void check_begun(const Chat& chat);
   void check_secret(std::string_view bytes, const char* where);
   void judge(Chat& chat, Exchange& exchange, std::uint32_t number);
   // The running step is a wake-up.
@@ -192,6 +205,7 @@ class Simulation final : public Actions {
   [[nodiscard]] KindSet possible_kinds(const Chat& chat, const Exchange& exchange) const;
   [[nodiscard]] bool overdue(const Chat& chat, const Exchange& exchange) const;
   [[nodiscard]] Instant latest_deadline(const Chat& chat) const;
+  [[nodiscard]] Instant latest_deadline(const Chat& chat, const Exchange& exchange) const;
   [[nodiscard]] Millis first_content_ms(const Chat& chat, const Exchange& exchange) const;
   [[nodiscard]] Instant total_deadline(const Chat& chat) const {
     return chat.opened_at + chat.ask.rules.timeouts.total_ms;
@@ -206,6 +220,16 @@ class Simulation final : public Actions {
   [[nodiscard]] Range attempts_of(const Chat& chat) const;
   [[nodiscard]] Range rescues_of(const Chat& chat) const;
   [[nodiscard]] bool has_open_exchange(const Chat& chat) const;
+
+  // --- simulation_racing.cpp
+  void begin_early(Chat& chat);
+  void begin_answer(Chat& chat, std::string_view engine);
+  void settle_race(Chat& chat);
+  void lose(std::uint32_t number);
+  [[nodiscard]] Instant hedge_at(const Chat& chat) const;
+  [[nodiscard]] static bool is_racing(const Chat& chat, std::uint32_t number) {
+    return chat.rival != kNone && (number == chat.current || number == chat.rival);
+  }
 
   // --- simulation_closing.cpp
   void close(std::uint32_t chat);
@@ -260,7 +284,10 @@ class Simulation final : public Actions {
   std::uint32_t current_ = kNone;  // the chat whose step is running
   bool opening_ = false;
   std::optional<Column> cause_;  // of the running step; none: the chat is being opened
+  std::uint32_t cause_exchange_ = kNone;
   Standings standings_;
+  std::int64_t hedges_saved_ = 1000;  // in thousandths
+  std::vector<std::size_t> begun_;    // exchanges, by engine
   std::optional<Violation> violation_;
   std::uint64_t digest_ = 0;
 

@@ -17,7 +17,7 @@ void Simulation::count(const Chat& chat, Fate fate) {
     met[static_cast<std::size_t>(exchanges_[number]->plan.fault)] = true;
   met[static_cast<std::size_t>(Fault::client_leaves)] = chat.left;
   met[static_cast<std::size_t>(Fault::client_stalls)] = chat.stalled_ever;
-  const bool native = chat.native && chat.spliced != kNone;
+  const bool native = chat.pipes() && chat.spliced != kNone;
   met[static_cast<std::size_t>(Fault::native_pipe)] = native;
   if (native) ++tally_.injected[static_cast<std::size_t>(Fault::native_pipe)];
   met[static_cast<std::size_t>(Fault::chunk_splits)] = swarm_.on(Fault::chunk_splits);
@@ -49,7 +49,7 @@ void Simulation::close(std::uint32_t number) {
                              std::to_string(chat.visit_status));
     return;
   }
-  if (chat.ended && chat.status == 200) {
+  if (chat.answered && chat.ended) {
     check_answer(chat);
   } else if (chat.ended) {
     check_error(chat);
@@ -58,10 +58,10 @@ void Simulation::close(std::uint32_t number) {
   if (!violation_) check_liveness(chat);
   if (violation_) return;
   const bool done = completed(chat);
-  count(chat, chat.left            ? Fate::left
-              : chat.status != 200 ? Fate::failed
-              : done               ? Fate::completed
-                                   : Fate::cut);
+  count(chat, chat.left        ? Fate::left
+              : !chat.answered ? Fate::failed
+              : done           ? Fate::completed
+                               : Fate::cut);
 }
 
 // Told as finished, and not by a provider alone that had told an error before (natively).
@@ -77,9 +77,6 @@ void Simulation::check_answer(const Chat& chat) {
   if (streams != chat.ask.stream) return violate("client", "the answer has the wrong content-type");
   const std::uint32_t number = chat.exchanges.back();
   const Exchange& exchange = *exchanges_[number];
-  const std::size_t first = exchanges_[chat.exchanges[chat.first]]->engine;
-  if (header_of(chat.head, "x-spillway-engine") != world_.engines[first].id)
-    return violate("client", "x-spillway-engine names another engine");
   const bool cut = !completed(chat);
   if (cut && !chat.ask.stream) return violate("client", "an error with status 200");
   if (cut) {
@@ -202,7 +199,7 @@ void Simulation::check_not_rescued(const Chat& chat) {
   if (last.plan.fault == Fault::prefill_refused && kinds == set_of(bad_request))
     return violate("rescue", "an engine that refuses a beginning is not asked in words");
   for (const std::size_t engine : chat.ask.fit)
-    if (engine != last.engine && !contains(chat.given_up, engine))
+    if (engine != last.engine && !contains(chat.given_up, engine) && !contains(chat.unsure, engine))
       return violate("rescue", "the answer is told as cut although " + world_.engines[engine].id +
                                    " has not been asked to go on");
 }
@@ -220,7 +217,8 @@ void Simulation::check_error(const Chat& chat) {
   if (chat.exchanges.empty()) return violate("choice", "an error without an attempt");
   const Code* const code = code_named(reading.error_code());
   if (code == nullptr) return violate("client", "an unknown code: " + reading.error_code());
-  if (code->status != chat.status || code->type != reading.error_type())
+  const int status = chat.early ? code->status : chat.status;
+  if (code->status != status || code->type != reading.error_type())
     return violate("client", "status " + std::to_string(chat.status) + " and type " +
                                  reading.error_type() + " with the code " + reading.error_code());
   KindSet kinds = kNoKind;
@@ -240,13 +238,19 @@ void Simulation::check_given_up(const Chat& chat) {
   const Rules& rules = chat.ask.rules;
   if (total_deadline(chat) <= now_ || chat.windows_out) return;
   if (static_cast<int>(chat.exchanges.size()) >= rules.attempts_max) return;
-  const Exchange& last = *exchanges_[chat.exchanges.back()];
-  const KindSet kinds = last.judged ? last.kinds : possible_kinds(chat, last);
-  constexpr KindSet stops =
-      set_of(bad_request) | set_of(content_filter) | set_of(auth) | set_of(context_too_long);
-  if ((kinds & stops) != 0) return;
+  std::vector<std::size_t> tried = chat.given_up;
+  tried.insert(tried.end(), chat.unsure.begin(), chat.unsure.end());
+  for (const std::uint32_t number : {chat.current, chat.rival}) {
+    if (number == kNone) continue;
+    const Exchange& last = *exchanges_[number];
+    const KindSet kinds = last.judged ? last.kinds : possible_kinds(chat, last);
+    constexpr KindSet stops =
+        set_of(bad_request) | set_of(content_filter) | set_of(auth) | set_of(context_too_long);
+    if ((kinds & stops) != 0) return;
+    tried.push_back(last.engine);
+  }
   for (const std::size_t engine : chat.ask.fit)
-    if (engine != last.engine && !contains(chat.given_up, engine))
+    if (!contains(tried, engine))
       return violate("choice",
                      "gave up although " + world_.engines[engine].id + " has not been tried");
 }
@@ -262,18 +266,18 @@ void Simulation::check_log(const Chat& chat) {
     violate("log", std::string(what) + " is not what happened: " + chat.line);
   };
   const bool done = completed(chat);
-  const std::string_view outcome = chat.left            ? "client_closed"
-                                   : chat.status != 200 ? "failed"
-                                   : done               ? "completed"
-                                                        : "cut";
+  const std::string_view outcome = chat.left        ? "client_closed"
+                                   : !chat.answered ? "failed"
+                                   : done           ? "completed"
+                                                    : "cut";
   if (line.event != "chat" || line.outcome != outcome) return differs("outcome");
   if (line.stream != chat.ask.stream) return differs("stream");
   if (line.total_ms != now_ - chat.opened_at) return differs("total_ms");
   if (chat.responded && line.request_id != header_of(chat.head, "x-request-id"))
     return differs("request_id");
-  const bool answers = chat.responded && chat.status == 200;
+  const bool answers = chat.answered;
   if (answers != (line.first_content_ms >= 0)) return differs("time_to_first_content_ms");
-  if (answers && line.first_content_ms != chat.responded_at - chat.opened_at)
+  if (answers && line.first_content_ms != chat.answered_at - chat.opened_at)
     return differs("time_to_first_content_ms");
   const auto* mode = std::find(kModes.begin(), kModes.end(), line.mode);
   if (answers == (mode == kModes.end())) return differs("mode");
@@ -293,11 +297,10 @@ void Simulation::check_log(const Chat& chat) {
     const LogLine::Attempt& attempt = line.attempts[index];
     const std::uint32_t number = chat.exchanges[index];
     Exchange& exchange = *exchanges_[number];
-    const bool last = index + 1 == line.attempts.size();
     if (attempt.engine != world_.engines[exchange.engine].id) return differs("an attempt's engine");
     if (attempt.status != (exchange.has_head ? exchange.plan.status : 0)) {
       // Headers that came after the attempt was over are none of its.
-      const bool too_late = exchange.has_head && exchange.judged &&
+      const bool too_late = exchange.has_head && (exchange.judged || exchange.lost) &&
                             exchange.headers_at >= exchange.failed_at && attempt.status == 0;
       if (!too_late) return differs("an attempt's status");
     }
@@ -305,9 +308,16 @@ void Simulation::check_log(const Chat& chat) {
       header += (index == 0 ? "" : ", ") + attempt.engine + "=";
       header += answers && index == chat.first ? "ok" : attempt.outcome;
     }
+    const bool is_racing_still = is_racing(chat, number);
+    if (exchange.lost != (attempt.outcome == "cancelled") && !is_racing_still)
+      return differs("an attempt's outcome");
+    if (attempt.outcome == "cancelled") {
+      standings_.let_go(exchange.engine, number);
+      continue;
+    }
     if (attempt.outcome == "ok" || attempt.outcome == "client_closed") {
       const bool has_answered = answers && (!exchange.rescues || attempt.outcome == "ok");
-      if (!last || (attempt.outcome == "ok") != has_answered)
+      if ((number != chat.current && !is_racing_still) || (attempt.outcome == "ok") != has_answered)
         return differs("an attempt's outcome");
       standings_.let_go(exchange.engine, number);
       continue;
@@ -334,9 +344,9 @@ void Simulation::check_log(const Chat& chat) {
     }
   }
   if (!answers && !chat.left) return;
-  if (!chat.responded) return;
+  if (!chat.responded || (chat.early && !answers)) return;
   // The header stops at the durations of what failed.
-  std::string shown = header_of(chat.head, "x-spillway-attempts");
+  std::string shown = chat.early ? chat.late_attempts : header_of(chat.head, "x-spillway-attempts");
   for (std::size_t at = shown.find(';'); at != std::string::npos; at = shown.find(';'))
     shown.erase(at, std::min(shown.find(',', at), shown.size()) - at);
   if (shown != header)
@@ -349,10 +359,11 @@ void Simulation::check_liveness(const Chat& chat) {
   if (chat.ask.refused_status == 503) return;  // the storm still fills the router
   if (chat.status != 200 || chat.reading.over() != Reading::Over::done)
     return violate("liveness", "every provider behaves, and a chat is not answered");
-  if (chat.exchanges.size() != 1)
+  if (chat.exchanges.size() != (chat.hedged ? 2 : 1))
     return violate("liveness", "every provider behaves, and it took " +
                                    std::to_string(chat.exchanges.size()) + " attempts");
-  const std::size_t engine = exchanges_[chat.exchanges.front()]->engine;
+  const std::uint32_t asked_first = *std::min_element(chat.exchanges.begin(), chat.exchanges.end());
+  const std::size_t engine = exchanges_[asked_first]->engine;
   if (chat.time == Time::rested && engine != chat.ask.fit.front())
     violate("cooldown",
             "long after every cooldown the chain is not kept: " + world_.engines[engine].id);

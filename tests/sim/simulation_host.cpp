@@ -7,6 +7,7 @@
 #include "../lent.h"
 #include "json.h"
 #include "simulation.h"
+#include "text.h"
 
 namespace spillway::sim {
 
@@ -46,12 +47,15 @@ void Simulation::fetch(ExchangeId id, std::string_view head, std::string_view bo
   if (violation_) return;
   Continuation continuation = read_continuation(body);
   Chat& chat = chats_[current_];
-  exchange.rescues = chat.responded;
+  exchange.rescues = chat.answered;
   check_choice(number, continuation);
   const bool streamed = head.find(R"("accept":"text/event-stream")") != std::string_view::npos;
   if (streamed != (chat.ask.stream || !chat.ask.verbatim))
     violate("request", "the wrong kind of answer is asked for");
   chat.exchanges.push_back(number);
+  if (exchange.hedges) chat.rival = chat.current;
+  chat.current = number;
+  ++begun_[exchange.engine];
   standings_.began(now_, exchange.engine, number);
   make_plan(exchange, number, streamed, body, std::move(continuation));
   ++tally_.exchanges;
@@ -59,6 +63,7 @@ void Simulation::fetch(ExchangeId id, std::string_view head, std::string_view bo
   if (trace_ != nullptr)
     say_action("fetch " + number_of(number) + " " + world_.engines[exchange.engine].id +
                (exchange.key == kNoKey ? "" : " key " + std::to_string(exchange.key + 1)) +
+               (exchange.hedges ? " beside a slow one" : "") +
                ", whose fault is: " + std::string(name_of(exchange.plan.fault)));
   schedule_step(number);
   // Whoever waits for an answer to go on may stop reading right then.
@@ -117,14 +122,14 @@ void Simulation::respond(ChatId id, int status, std::string_view head) {
   if (chat == nullptr) return;
   if (chat->responded) return violate("order", "respond twice");
   chat->responded = true;
-  chat->responded_at = now_;
-  chat->responded_step = steps_;
-  chat->first = chat->exchanges.empty() ? 0 : chat->exchanges.size() - 1;
   chat->status = status;
   chat->head = head;
   chat->reading.begin(head.find("text/event-stream") != std::string_view::npos);
   check_secret(head, "the response's head");
-  if (status == 200 && chat->is_chat) check_begun(*chat);
+  if (status == 200 && chat->is_chat) {
+    const std::string engine = header_of(head, "x-spillway-engine");
+    engine.empty() ? begin_early(*chat) : begin_answer(*chat, engine);
+  }
   draw_client_faults(current_);
 }
 
@@ -136,6 +141,16 @@ void Simulation::write(ChatId id, std::string_view bytes) {
   if (!chat->responded) return violate("order", "write before respond");
   if (bytes.empty()) return violate("order", "write of nothing");
   check_secret(bytes, "the response's body");
+  constexpr std::string_view late_head = ": x-spillway-engine: ";
+  if (chat->early && !chat->answered && starts_with(bytes, late_head)) {
+    const std::size_t end = bytes.find('\n');
+    begin_answer(*chat, bytes.substr(late_head.size(), end - late_head.size()));
+    constexpr std::string_view attempts = "\n: x-spillway-attempts: ";
+    if (starts_with(bytes.substr(end), attempts)) {
+      const std::size_t begin = end + attempts.size();
+      chat->late_attempts = bytes.substr(begin, bytes.find('\n', begin) - begin);
+    }
+  }
   if (chat->spliced != kNone && piped_natively(chat->spliced)) {
     chat->held += bytes;  // until the pipe is through
   } else {
@@ -145,8 +160,8 @@ void Simulation::write(ChatId id, std::string_view bytes) {
 
 // What was held until the first content, when it goes out just as it came in.
 bool Simulation::is_own_of_provider(const Chat& chat, std::string_view bytes) const {
-  if (chat.exchanges.empty() || chat.responded_step != steps_) return false;
-  const Exchange& exchange = *exchanges_[chat.exchanges.back()];
+  if (!chat.answered || chat.answered_step != steps_) return false;
+  const Exchange& exchange = *exchanges_[chat.current];
   return bytes == std::string_view(exchange.plan.body).substr(0, exchange.delivered);
 }
 
@@ -156,8 +171,8 @@ void Simulation::splice(ChatId id, ExchangeId exchange_id) {
   mix(number);
   say_action("splice " + number_of(number));
   if (chat == nullptr) return;
-  if (!chat->responded || chat->responded_step != steps_)
-    return violate("splice", "splice in another step than respond");
+  if (!chat->answered || chat->answered_step != steps_)
+    return violate("splice", "splice in another step than the answer begins");
   if (chat->spliced != kNone) return violate("splice", "splice twice");
   if (number >= exchanges_.size() || exchanges_[number]->chat != current_ ||
       !exchanges_[number]->open())
@@ -275,7 +290,7 @@ void Simulation::ping(std::uint32_t number) {
 bool Simulation::piped_natively(std::uint32_t number) const {
   const Exchange& exchange = *exchanges_[number];
   const Chat& chat = chats_[exchange.chat];
-  return chat.native && chat.spliced == number && exchange.open() && !chat.left;
+  return chat.pipes() && chat.spliced == number && exchange.open() && !chat.left;
 }
 
 // The copy is behind, or was a moment ago.
@@ -320,7 +335,7 @@ void Simulation::deliver(std::uint32_t number, std::size_t upto) {
   Chat& chat = chats_[exchange.chat];
   const std::string_view bytes = std::string_view(exchange.plan.body).substr(before, upto - before);
   if (bytes.empty()) return;
-  const bool relayed = chat.spliced == number && !chat.native && exchange.open() && !chat.left;
+  const bool relayed = chat.spliced == number && !chat.pipes() && exchange.open() && !chat.left;
   if (relayed) to_client(chat, bytes, true);
   exchange.delivered = upto;
   if (exchange.open()) {
@@ -408,10 +423,13 @@ void Simulation::step(std::uint32_t number, Column column, const Event& event,
   if (violation_) return;
   Chat& chat = chats_[number];
   const ChatState before = gateway_->router().state_of(chat.id);
-  coverage_.count(before, column);
+  // The state of a chat that asks two is that of the one it heard of last.
+  if (chat.rival == kNone) coverage_.count(before, column);
   ++steps_;
   current_ = number;
   cause_ = column;
+  if constexpr (requires { event.exchange; })
+    cause_exchange_ = static_cast<std::uint32_t>(event.exchange) - 1;
   if (trace_ != nullptr) {
     std::string text = "chat " + std::to_string(static_cast<int>(chat.id)) + ", " +
                        std::string(name_of(before)) + ": " + std::string(name_of(column));
@@ -430,6 +448,7 @@ void Simulation::step(std::uint32_t number, Column column, const Event& event,
   check_step(number);
   current_ = kNone;
   cause_.reset();
+  cause_exchange_ = kNone;
 }
 
 template void Simulation::step(std::uint32_t, Column, const input::Wake&, std::string_view);

@@ -79,9 +79,16 @@ bool Simulation::overdue(const Chat& chat, const Exchange& exchange) const {
 
 // The latest point in time at which the core must look again, whatever it has seen by now.
 Instant Simulation::latest_deadline(const Chat& chat) const {
+  Instant latest = total_deadline(chat);
+  for (const std::uint32_t number : {chat.current, chat.rival})
+    if (number != kNone) latest = std::min(latest, latest_deadline(chat, *exchanges_[number]));
+  if (chat.ask.stream && chat.ask.comment_after_ms > 0 && !chat.responded)
+    latest = std::min(latest, std::max(now_, chat.opened_at + chat.ask.comment_after_ms));
+  return std::min(latest, hedge_at(chat));
+}
+
+Instant Simulation::latest_deadline(const Chat& chat, const Exchange& exchange) const {
   const Instant total = total_deadline(chat);
-  if (chat.exchanges.empty()) return total;
-  const Exchange& exchange = *exchanges_[chat.exchanges.back()];
   const Plan& plan = exchange.plan;
   const Timeouts& timeouts = chat.ask.rules.timeouts;
   if (!exchange.open() || !plan.streamed) return total;
@@ -141,9 +148,8 @@ void Simulation::judge(Chat& chat, Exchange& exchange, std::uint32_t number) {
 
 void Simulation::check_choice(std::uint32_t number, const Continuation& continuation) {
   Chat& chat = chats_[current_];
-  const Exchange& next = *exchanges_[number];
+  Exchange& next = *exchanges_[number];
   if (chat.left || chat.ended) return violate("order", "fetch for a chat that is over");
-  if (has_open_exchange(chat)) return violate("order", "fetch while another exchange is open");
   if (!chat.is_chat || chat.ask.refused_status != 0)
     return violate("request", "fetch for a request that cannot be served");
   if (attempts_of(chat).least >= chat.ask.rules.attempts_max)
@@ -152,12 +158,14 @@ void Simulation::check_choice(std::uint32_t number, const Continuation& continua
     return violate("choice", "an engine is asked that is not in the chain or cannot serve this");
   if (contains(chat.given_up, next.engine))
     return violate("choice", "an engine is asked again that had been given up");
-  if (!chat.exchanges.empty()) {
-    const std::uint32_t last_number = chat.exchanges.back();
-    Exchange& last = *exchanges_[last_number];
-    judge(chat, last, last_number);
+  if (has_open_exchange(chat)) {
+    check_hedge(chat, next);
+  } else if (!chat.exchanges.empty()) {
+    settle_race(chat);
+    Exchange& last = *exchanges_[chat.current];
+    judge(chat, last, chat.current);
     if (violation_) return;
-    if (chat.responded) check_rescue(chat, last, next, continuation);
+    if (chat.answered) check_rescue(chat, last, next, continuation);
     if (violation_) return;
     check_retry(chat, last, next);
     const bool again = last.engine == next.engine;
@@ -175,7 +183,7 @@ Simulation::Range Simulation::attempts_of(const Chat& chat) const {
     const Exchange& exchange = *exchanges_[chat.exchanges[index]];
     ++attempts.least;
     ++attempts.most;
-    if (!chat.responded || index < chat.first) continue;
+    if (!chat.answered || index < chat.first) continue;
     const bool answers = index == chat.first || exchange.answers;
     if (answers) attempts.most = 0;
     if (answers || exchange.may_answer) attempts.least = 0;
@@ -185,7 +193,7 @@ Simulation::Range Simulation::attempts_of(const Chat& chat) const {
 
 Simulation::Range Simulation::rescues_of(const Chat& chat) const {
   Range rescues;
-  if (!chat.responded || chat.exchanges.size() <= chat.first + 1) return rescues;
+  if (!chat.answered || chat.exchanges.size() <= chat.first + 1) return rescues;
   rescues = {1, 1};  // the one with which the answer began has broken off
   for (std::size_t index = chat.first + 1; index + 1 < chat.exchanges.size(); ++index) {
     const Exchange& exchange = *exchanges_[chat.exchanges[index]];
@@ -239,7 +247,7 @@ void Simulation::check_rescue(const Chat& chat, const Exchange& last, const Exch
 
 // The client has been told something of the engine that goes on.
 void Simulation::note_answering(Chat& chat) {
-  if (!chat.responded || chat.exchanges.empty()) return;
+  if (!chat.answered) return;
   Exchange& exchange = *exchanges_[chat.exchanges.back()];
   if (!exchange.rescues || exchange.answers) return;
   const Told& told = chat.reading.told();
@@ -281,7 +289,7 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
     const Exchange& exchange = *exchanges_[each];
     if (exchange.engine != next.engine) continue;
     ++attempts;
-    if ((exchange.kinds & ~(kBlamesKey | kSetsKeyAside)) == 0) ++keys_failed;
+    if (!exchange.lost && (exchange.kinds & ~(kBlamesKey | kSetsKeyAside)) == 0) ++keys_failed;
   }
   if (attempts < rules.attempts_per_engine) may |= kRetried;
   if (keys_failed >= keys) may &= ~kSetsKeyAside;
@@ -305,8 +313,9 @@ void Simulation::check_order(const Chat& chat, const Exchange& next) {
       before = false;
       continue;
     }
-    if (contains(chat.given_up, engine) || !standings_.surely_ready(engine)) continue;
-    if (chat.windows_out) continue;
+    if (contains(chat.given_up, engine) || contains(chat.unsure, engine)) continue;
+    if (!standings_.surely_ready(engine) || chat.windows_out) continue;
+    if (next.hedges && engine == exchanges_[chat.current]->engine) continue;
     const std::string& ready = world_.engines[engine].id;
     if (cooling != nullptr)
       return violate("cooldown", "an engine is asked that " + std::string(cooling) + ", and " +
@@ -330,27 +339,23 @@ bool Simulation::has_open_exchange(const Chat& chat) const {
 
 Sources Simulation::sources_of(const Chat& chat) const {
   Sources sources;
-  sources.first = chat.responded ? chat.first : 0;
+  sources.first = chat.answered ? chat.first : 0;
   for (const std::uint32_t number : chat.exchanges) {
     const Exchange& exchange = *exchanges_[number];
-    const bool piped = chat.native && chat.spliced == number;
+    const bool piped = chat.pipes() && chat.spliced == number;
     sources.all.push_back({&exchange.plan, piped ? exchange.arrived : exchange.delivered});
   }
   return sources;
-}
-
-// The response has begun with 200.
-void Simulation::check_begun(const Chat& chat) {
-  if (!may_begin(sources_of(chat)))
-    return violate("commit", "the answer begins before its provider has said anything");
-  const std::uint32_t number = chat.exchanges.back();
-  standings_.succeeded(now_, exchanges_[number]->engine, number);
 }
 
 void Simulation::check_client(std::uint32_t number) {
   const Chat& chat = chats_[number];
   if (!chat.reading.problem().empty()) return violate("client", chat.reading.problem());
   if (chat.status != 200 || !chat.is_chat || !chat.ask.stream) return;
+  if (!chat.answered) {
+    if (!chat.reading.told().empty()) violate("commit", "an answer that no engine has begun");
+    return;
+  }
   const std::string fault = fault_of_beginning(chat.reading.told(), sources_of(chat));
   if (!fault.empty()) violate("answer", fault);
 }
@@ -359,6 +364,7 @@ void Simulation::check_client(std::uint32_t number) {
 
 void Simulation::check_step(std::uint32_t number) {
   Chat& chat = chats_[number];
+  settle_race(chat);
   note_answering(chat);
   check_client(number);
   if (violation_ || chat.closed) return;
@@ -382,11 +388,14 @@ void Simulation::check_pending(std::uint32_t number) {
   if (state != ChatState::waiting && state != ChatState::closing && !has_open_exchange(chat))
     return violate("liveness", "a chat has neither an exchange nor a wait");
   // What is over without an answer has failed, even if the same engine is asked again later.
-  const bool is_trying = !chat.responded || exchanges_[chat.exchanges.back()]->rescues;
-  if (is_trying && state == ChatState::waiting) {
-    judge(chat, *exchanges_[chat.exchanges.back()], chat.exchanges.back());
+  if (state == ChatState::waiting) {
+    judge(chat, *exchanges_[chat.current], chat.current);
     if (violation_) return;
   }
+  if (chat.rival == kNone &&
+      std::count_if(chat.exchanges.begin(), chat.exchanges.end(),
+                    [this](std::uint32_t each) { return exchanges_[each]->open(); }) > 1)
+    return violate("race", "two exchanges are open, and one answers");
   // The copy of a spliced body may be behind: then one second look is taken.
   Instant deadline = std::max(latest_deadline(chat), chat.second_look);
   if (cause_ == Column::wake_stalled && chat.spliced != kNone && chat.second_look == Instant() &&
@@ -397,13 +406,15 @@ void Simulation::check_pending(std::uint32_t number) {
                                    std::to_string(deadline - chat.opened_at) +
                                    " ms of the chat, when something must have happened");
   // A wake-up deals with all that is due.
-  if (by_time() && deadline < now_)
+  // Of two that are asked it deals with one, and asks to be woken at once.
+  if (by_time() && deadline < now_ && chat.wake_at > now_)
     return violate("deadline", "a deadline has passed and nothing was done");
-  if (chat.exchanges.empty()) return;
-  const Exchange& exchange = *exchanges_[chat.exchanges.back()];
-  if (chat.ask.stream && !chat.responded && exchange.open() &&
-      exchange.plan.content.must_be_known(exchange.delivered))
-    violate("commit", "content has come and is held back");
+  if (!chat.ask.stream || chat.answered) return;
+  for (const std::uint32_t each : chat.exchanges) {
+    const Exchange& exchange = *exchanges_[each];
+    if (exchange.open() && exchange.plan.content.must_be_known(exchange.delivered))
+      return violate("commit", "content has come and is held back");
+  }
 }
 
 }  // namespace spillway::sim

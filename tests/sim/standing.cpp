@@ -85,7 +85,7 @@ void Standings::succeeded(Instant now, std::size_t engine, std::uint32_t exchang
   if (is_probe) {
     standing.ready = standing.blamed = true;
   } else {
-    standing.sure = false;
+    standing.sure = standing.blamed = false;
   }
 }
 
@@ -95,7 +95,7 @@ void Standings::may_have_succeeded(std::size_t engine, std::uint32_t exchange) {
   if (standing.ready) return;
   standing.probe = kNone;
   standing.until = Instant();
-  standing.sure = false;
+  standing.sure = standing.blamed = false;
 }
 
 void Standings::let_go(std::size_t engine, std::uint32_t exchange) {

@@ -19,6 +19,9 @@ void Tally::add(const Tally& other) {
   together_max = std::max(together_max, other.together_max);
   for (std::size_t fate = 0; fate < kFates; ++fate) fates[fate] += other.fates[fate];
   for (std::size_t mode = 0; mode < kModes.size(); ++mode) modes[mode] += other.modes[mode];
+  hedges += other.hedges;
+  hedges_won += other.hedges_won;
+  begun_early += other.begun_early;
   rescues += other.rescues;
   rescued += other.rescued;
   for (std::size_t joint = 0; joint < kJoints; ++joint) joints[joint] += other.joints[joint];
@@ -46,6 +49,9 @@ void Tally::print(std::FILE* out) const {
   std::fprintf(out, "\nanswers by mode:");
   for (std::size_t mode = 0; mode < kModes.size(); ++mode)
     std::fprintf(out, " %s %llu", kModes[mode].data(), number(modes[mode]));
+  std::fprintf(out, "\nasked beside a slow engine: %llu, of whom %llu answered", number(hedges),
+               number(hedges_won));
+  std::fprintf(out, "\nresponses begun with a comment: %llu", number(begun_early));
   std::fprintf(out, "\nanswers gone on with and whole: %llu; asked to go on: %llu, of whom",
                number(rescued), number(rescues));
   for (std::size_t joint = 0; joint < kJoints; ++joint)

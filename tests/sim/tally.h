@@ -28,8 +28,11 @@ struct Tally {
   std::uint64_t together_max = 0;  // chats open at once
   std::array<std::uint64_t, kFates> fates{};
   std::array<std::uint64_t, kModes.size()> modes{};
-  std::uint64_t rescues = 0;  // exchanges that were to go on with an answer
-  std::uint64_t rescued = 0;  // answers that several engines made, and that became whole
+  std::uint64_t hedges = 0;  // exchanges with a second engine beside a slow one
+  std::uint64_t hedges_won = 0;
+  std::uint64_t begun_early = 0;  // responses that began with a comment
+  std::uint64_t rescues = 0;      // exchanges that were to go on with an answer
+  std::uint64_t rescued = 0;      // answers that several engines made, and that became whole
   std::array<std::uint64_t, kJoints> joints{};  // how they went on
   std::array<std::uint64_t, kFaults> injected{};
   std::array<std::array<std::uint64_t, kFates>, kFaults> by_fault{};
