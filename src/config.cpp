@@ -267,7 +267,7 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
       if (!absolute) return at.refuse("expected a URL that begins with http:// or https://");
       if (!has_whole_names(url))
         return at.refuse("expected the name of an environment variable between each { and its }");
-      return is_url_text(url) || at.refuse(std::string(kExpectedUrl));
+      return is_url_text(url) || at.refuse(kExpectedUrl);
     }
     if (member == "keys") {
       provider.key_names.clear();
@@ -400,10 +400,10 @@ std::string fill(std::string& url, const Environment& env, ConfigProblem& proble
   for (std::size_t open = url.find('{'); open != std::string::npos; open = url.find('{', open)) {
     const std::size_t close = url.find('}', open);
     if (close == std::string::npos) return {};
-    const std::string name = url.substr(open + 1, close - open - 1);
+    const std::string_view name = std::string_view(url).substr(open + 1, close - open - 1);
     std::string value = text_of(env, name);
     while (!value.empty() && value.back() == '/') value.pop_back();
-    if (value.empty()) return name;
+    if (value.empty()) return std::string(name);
     if (!is_url_text(value)) refuse_variable(name, kExpectedUrl, problem);
     // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's:
     // plain HTTP.
@@ -430,7 +430,8 @@ void find_provider_keys(Provider& provider, const Environment& env, ConfigProble
   for (const std::string& name : provider.key_names) {
     (void)add_key(provider, env, name, problem);
     for (int number = 2; number <= limits::keys_per_provider_max; ++number) {
-      std::string numbered = name + '_';
+      std::string numbered = name;
+      numbered += '_';
       static_assert(limits::keys_per_provider_max < 100);
       if (number >= 10) numbered += static_cast<char>('0' + number / 10);
       numbered += static_cast<char>('0' + number % 10);

@@ -26,8 +26,8 @@ class Field {
   Field(std::string_view value, std::string_view path, ConfigProblem& problem)
       : value_(value), name_(path), problem_(problem) {}
 
-  bool refuse(std::string message) const {
-    if (problem_.message.empty()) problem_ = {path(), std::move(message)};
+  [[gnu::noinline]] bool refuse(std::string_view message) const {
+    if (problem_.message.empty()) problem_ = {path(), std::string(message)};
     return false;
   }
   bool expected(std::string_view what) const {

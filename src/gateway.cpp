@@ -375,7 +375,12 @@ void Gateway::log_providers() const {
     if (provider.ready()) out.text(JsonText::plain(provider.name));
   out.end_array().key("skipped").begin_object();
   for (const Provider& provider : config_->providers) {
-    if (!provider.ready()) out.key(provider.name).text(JsonText::plain("set " + provider.missing));
+    if (!provider.ready()) {
+      out.key(provider.name).begin_text();
+      line += "set ";
+      line += provider.missing;
+      out.end_text();
+    }
     simulated = simulated || (provider.simulated && provider.ready());
   }
   out.end_object();

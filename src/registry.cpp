@@ -57,10 +57,10 @@ std::string dialect_names() {
 }
 
 std::vector<Provider> providers() {
-  std::vector<Provider> providers;
-  providers.reserve(std::size(kProviderRows));
+  std::vector<Provider> providers(std::size(kProviderRows));
+  auto at = providers.begin();
   for (const ProviderRow& row : kProviderRows) {
-    Provider& provider = providers.emplace_back();
+    Provider& provider = *at++;
     provider.name = row.name;
     provider.title = row.title;
     provider.dialect = kDialects[static_cast<std::size_t>(row.dialect)];
@@ -79,10 +79,10 @@ std::vector<Provider> providers() {
 }
 
 std::vector<Engine> engines(const std::vector<Provider>& providers) {
-  std::vector<Engine> engines;
-  engines.reserve(std::size(kEngineRows));
+  std::vector<Engine> engines(std::size(kEngineRows));
+  auto at = engines.begin();
   for (const EngineRow& row : kEngineRows) {
-    Engine& engine = engines.emplace_back();
+    Engine& engine = *at++;
     engine.id = row.provider;
     engine.id += ':';
     engine.id += row.model;
@@ -105,9 +105,10 @@ std::vector<Engine> engines(const std::vector<Provider>& providers) {
 }
 
 std::vector<Route> routes() {
-  std::vector<Route> routes;
+  std::vector<Route> routes(std::size(kRouteRows));
+  auto at = routes.begin();
   for (const RouteRow& row : kRouteRows) {
-    Route& route = routes.emplace_back();
+    Route& route = *at++;
     route.name = row.name;
     split(row.chain, ' ',
           [&route](std::string_view engine) { route.policy.chain.emplace_back(engine); });

@@ -67,7 +67,7 @@ class HostActions final : public Actions {
 struct Instance {
   HostActions actions;
   std::string input;
-  std::unique_ptr<Gateway> gateway;
+  Gateway* gateway = nullptr;
 };
 
 Instance& instance() {
@@ -108,7 +108,7 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
     self.actions.log(LogLevel::error, line);
     return 1;
   }
-  self.gateway = std::make_unique<Gateway>(std::move(config), self.actions);
+  self.gateway = new Gateway(std::move(config), self.actions);
   self.gateway->log_providers();
   return 0;
 }

@@ -46,6 +46,20 @@ void* memmove(void* to, const void* from, std::size_t size) {
 void* memset(void* to, int byte, std::size_t size) { return __builtin_memset(to, byte, size); }
 #endif
 
+// A few instructions each, where wasi-libc has a word at a time: what is long is searched in
+// scan.h.
+void* memchr(const void* in, int byte, std::size_t size) {
+  const auto* at = static_cast<const unsigned char*>(in);
+  for (; size != 0; ++at, --size)
+    if (*at == static_cast<unsigned char>(byte)) return const_cast<unsigned char*>(at);
+  return nullptr;
+}
+std::size_t strlen(const char* text) {
+  std::size_t size = 0;
+  while (text[size] != '\0') ++size;
+  return size;
+}
+
 [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
 
 }  // extern "C"
