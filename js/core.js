@@ -130,15 +130,7 @@ export class Core {
   constructor(module, configuration, upstream, log) {
     this.fetch = upstream;
     this.#log = log;
-    // `env` and `wasi…` are what Emscripten's libc leaves behind.
-    const proc_exit = (/** @type {number} */ code) => {
-      throw new Error(`proc_exit ${code}`);
-    };
-    this.wasm = new WebAssembly.Instance(module, {
-      host: this.#host(),
-      env: { emscripten_notify_memory_growth: ignore },
-      wasi_snapshot_preview1: { proc_exit },
-    }).exports;
+    this.wasm = new WebAssembly.Instance(module, { host: this.#host() }).exports;
     this.wasm._initialize?.();
     const version = this.wasm.abi_version();
     if (version !== ABI_VERSION) throw new Error(`the module has ABI ${version}`);

@@ -1,8 +1,9 @@
 // What the C and C++ libraries would ask of a host, defined here so that they do not.
 //
-// * Both wasm C libraries reach stderr (abort messages, assertion text) through three WASI calls.
-//   The host lends no files, and an import that some runtime lacks makes the module unloadable, so
-//   they are defined to fail. Contract: the module's imports are `host.*` only.
+// * Both wasm C libraries reach stderr (abort messages, assertion text) through three WASI calls,
+//   and exit through a fourth. The host lends no files and has nowhere to exit to, and an import
+//   that some runtime lacks makes the module unloadable, so they are defined here, to fail.
+//   Contract: the module's imports are `host.*` only.
 // * A broken invariant, or memory that is used up, traps: the shim then drops the instance. The
 //   library's own handlers would print a message first, and the printf they need is 4.5 KB of the
 //   packed module that nobody could read.
@@ -35,6 +36,8 @@ std::uint16_t __wasi_fd_write(std::int32_t /*fd*/, const void* /*buffers*/,
   return kBadFileDescriptor;
 }
 
+[[noreturn]] void __wasi_proc_exit(std::uint32_t /*code*/) { __builtin_trap(); }
+
 #ifdef __wasm_bulk_memory__
 // One instruction each, where wasi-libc has a kilobyte of loops to load and to compile.
 void* memcpy(void* to, const void* from, std::size_t size) {
@@ -54,7 +57,8 @@ void* memchr(const void* in, int byte, std::size_t size) {
     if (*at == static_cast<unsigned char>(byte)) return const_cast<unsigned char*>(at);
   return nullptr;
 }
-std::size_t strlen(const char* text) {
+// What it must not be taken for is a call of itself.
+__attribute__((no_builtin("strlen"))) std::size_t strlen(const char* text) {
   std::size_t size = 0;
   while (text[size] != '\0') ++size;
   return size;

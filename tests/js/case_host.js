@@ -61,14 +61,7 @@ export class CaseHost {
       wake: (_, at) => void (this.#chat.wakeAt = at || Infinity),
       log: (_, at, length) => void this.lines.push(text(at, length)),
     };
-    const proc_exit = (/** @type {number} */ code) => {
-      throw new Error(`proc_exit ${code}`);
-    };
-    this.#wasm = new WebAssembly.Instance(module, {
-      host,
-      env: { emscripten_notify_memory_growth() {} },
-      wasi_snapshot_preview1: { proc_exit },
-    }).exports;
+    this.#wasm = new WebAssembly.Instance(module, { host }).exports;
     this.#wasm._initialize?.();
   }
 

@@ -81,8 +81,6 @@ export class CoreHost {
           this.lines.push(Buffer.from(bytes).toString());
         },
       },
-      env: { emscripten_notify_memory_growth() {} },
-      wasi_snapshot_preview1: { proc_exit() {} },
     }).exports;
     this.wasm._initialize?.();
     this.view = new Uint8Array(this.wasm.memory.buffer);
