@@ -105,7 +105,10 @@ bool Chat::take_event(Instant now, const Event& event) {
   }
   if (const auto* started = std::get_if<Started>(&event)) {
     if (attempt.id.empty()) attempt.id = started->id.escaped();
-    if (attempt.model.empty()) attempt.model = started->model.escaped();
+    if (attempt.model.empty()) {
+      attempt.model = started->model.escaped();
+      shared_.config.redact(attempt.model);  // it is told and logged
+    }
     return true;
   }
   if (std::holds_alternative<Done>(event)) {
