@@ -358,7 +358,7 @@ void Gateway::answer_health(Instant now, const Call& call) {
     out.end_object().key("cooling").begin_object();
     router_.health().each_cooling(now, [&](const std::string& engine, Instant ready_at) {
       if (is_named(*config_, engine))
-        out.key(engine).begin_object().key("ms").integer(ready_at - now).end_object();
+        out.any_key(engine).begin_object().key("ms").integer(ready_at - now).end_object();
     });
     out.end_object();
   }
