@@ -11,6 +11,7 @@
 #include "adapters.h"
 #include "openai_chat_client.h"
 #include "openai_chat_upstream.h"
+#include "rare.h"
 
 namespace spillway::adapters {
 namespace {
@@ -57,7 +58,7 @@ constexpr std::array kFinishWords{
 
 // Gemini's endpoint of this dialect gives its own word behind: "content_filter: SAFETY". Some write
 // all in capitals.
-FinishReason finish_reason(JsonText told) {
+SPILLWAY_RARE FinishReason finish_reason(JsonText told) {
   const std::string_view word = told.escaped().substr(0, told.escaped().find(':'));
   for (const FinishWord& row : kFinishWords)
     if (std::equal(row.word.begin(), row.word.end(), word.begin(), word.end(),
@@ -78,13 +79,13 @@ struct Chunk {
   Usage usage;
 };
 
-void read_token_details(Reader& in, std::string_view name, std::int64_t& tokens) {
+SPILLWAY_RARE void read_token_details(Reader& in, std::string_view name, std::int64_t& tokens) {
   if (!in.enter_object()) return;
   while (in.next_member())
     if (in.key() == name) tokens = read_tokens(in);
 }
 
-void read_usage(Reader& in, Chunk& chunk) {
+SPILLWAY_RARE void read_usage(Reader& in, Chunk& chunk) {
   if (!in.enter_object()) return;
   chunk.has_usage = true;
   Usage& usage = chunk.usage;
@@ -105,7 +106,7 @@ void read_usage(Reader& in, Chunk& chunk) {
 
 // A piece of Mistral's content list: {type: text, text} or {type: thinking, thinking: [{type: text,
 // text}]}.
-void read_content_piece(Reader& in, bool thinking, Events& out) {
+SPILLWAY_RARE void read_content_piece(Reader& in, bool thinking, Events& out) {
   if (!in.enter_object()) return;
   while (in.next_member()) {
     if (in.key() == "text") {
@@ -147,7 +148,7 @@ void read_function(Reader& in, ToolCall& call, JsonText& fragment, std::string_v
   }
 }
 
-void read_tool_call(Reader& in, Events& out) {
+SPILLWAY_RARE void read_tool_call(Reader& in, Events& out) {
   ToolCall call;
   JsonText fragment;
   std::string_view object;
@@ -173,7 +174,7 @@ void read_tool_call(Reader& in, Events& out) {
 
 // The one call of `functions`, which `tools` has replaced: a client that asks with the one is
 // answered with the other.
-void read_legacy_call(Reader& in, Events& out) {
+SPILLWAY_RARE void read_legacy_call(Reader& in, Events& out) {
   ToolCall call;
   call.key = 0;
   JsonText fragment;
@@ -185,7 +186,7 @@ void read_legacy_call(Reader& in, Events& out) {
 }
 
 // Spoken content: its words count, the sound passes verbatim.
-void read_transcript(Reader& in, Events& out) {
+SPILLWAY_RARE void read_transcript(Reader& in, Events& out) {
   if (!in.enter_object()) return;
   while (in.next_member()) {
     if (in.key() != "transcript") continue;
@@ -196,7 +197,7 @@ void read_transcript(Reader& in, Events& out) {
 
 // OpenRouter's pieces of reasoning: {type: reasoning.text, text}, {type: reasoning.summary,
 // summary} or encrypted, which say nothing. True when any said something.
-bool read_reasoning_details(Reader& in, Events& out) {
+SPILLWAY_RARE bool read_reasoning_details(Reader& in, Events& out) {
   const std::size_t told = out.size();
   if (!in.enter_array()) return false;
   while (in.next_element()) {

@@ -9,6 +9,7 @@
 
 #include "limits.h"
 #include "openai_chat_client.h"
+#include "rare.h"
 
 namespace spillway::adapters::openai_chat_client {
 namespace {
@@ -29,42 +30,44 @@ class RequestReader {
   bool read_member();
   bool read_model();
   bool check_name(const std::string& path, std::string_view name);
-  bool read_models();
+  SPILLWAY_RARE bool read_models();
   bool read_messages();
   bool read_message(std::size_t index);
   bool read_role(Message& message, const std::string& path);
   bool read_content(Reader& in, Message& message, const std::string& path);
-  bool read_part(Reader& in, std::vector<Content>& parts, const std::string& path);
-  bool read_image(Reader& in, Content& part, const std::string& path);
-  bool read_file(Reader& in, Content& part, std::string_view data_key, const std::string& path);
-  bool read_tool_calls(Reader& in, Message& message, const std::string& path);
-  bool read_tool_call(Reader& in, Content& call, const std::string& path);
-  bool read_tools();
-  bool read_tool(Tool& tool, const std::string& path);
-  bool read_tool_choice();
-  bool read_response_format();
-  bool read_stop();
+  SPILLWAY_RARE bool read_part(Reader& in, std::vector<Content>& parts, const std::string& path);
+  SPILLWAY_RARE bool read_image(Reader& in, Content& part, const std::string& path);
+  SPILLWAY_RARE bool read_file(Reader& in, Content& part, std::string_view data_key,
+                               const std::string& path);
+  SPILLWAY_RARE bool read_tool_calls(Reader& in, Message& message, const std::string& path);
+  SPILLWAY_RARE bool read_tool_call(Reader& in, Content& call, const std::string& path);
+  SPILLWAY_RARE bool read_tools();
+  SPILLWAY_RARE bool read_tool(Tool& tool, const std::string& path);
+  SPILLWAY_RARE bool read_tool_choice();
+  SPILLWAY_RARE bool read_response_format();
+  SPILLWAY_RARE bool read_stop();
   bool read_stream_options();
   bool read_number(std::string_view& field);
   bool read_boolean(bool& field);
   bool read_text(JsonText& field);
   bool read_output_tokens_max();
-  bool read_extra();
+  SPILLWAY_RARE bool read_extra();
 
   void note_member(Reader& in);
   void want_verbatim(std::string_view field) {
     request_.verbatim = true;
     request_.verbatim_for = field;
   }
-  void take_data_url(Content& part);
+  SPILLWAY_RARE void take_data_url(Content& part);
   bool count_part(const std::string& path);
   void estimate(std::size_t bytes) { estimated_bytes_ += static_cast<std::int64_t>(bytes); }
 
-  bool refuse(std::string param, std::string message, std::string_view code = "invalid_request") {
+  SPILLWAY_RARE bool refuse(std::string param, std::string message,
+                            std::string_view code = "invalid_request") {
     problem_ = {std::move(param), std::move(message), code};
     return false;
   }
-  bool refuse_type(Reader& in, std::string param, std::string_view expected);
+  SPILLWAY_RARE bool refuse_type(Reader& in, std::string param, std::string_view expected);
 
   ChatRequest& request_;
   BadRequest& problem_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "rare.h"
 #include "translate.h"
 
 namespace spillway::adapters::openai_chat_upstream {
@@ -19,7 +20,7 @@ using json::Writer;
 using translate::has;
 
 // Nine alphanumerics that depend on nothing but the id, so that a call and its result still match.
-void write_short_id(JsonText id, Writer& out) {
+SPILLWAY_RARE void write_short_id(JsonText id, Writer& out) {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
   std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
   for (const char c : id.escaped())
@@ -38,7 +39,7 @@ void write_tool_id(Reader& in, const Target& target, Writer& out) {
   }
 }
 
-void write_tool_calls(Reader& in, const Target& target, Writer& out) {
+SPILLWAY_RARE void write_tool_calls(Reader& in, const Target& target, Writer& out) {
   out.begin_array();
   in.enter_array();
   while (in.next_element()) {
@@ -63,7 +64,8 @@ bool is_reasoning(std::string_view key) {
 }
 
 // One message whose words the target does not take as they are: the same message, member by member.
-void rewrite_message(const Message& message, const Target& target, Writer& out, Dropped& dropped) {
+SPILLWAY_RARE void rewrite_message(const Message& message, const Target& target, Writer& out,
+                                   Dropped& dropped) {
   Reader in(message.raw);
   out.begin_object();
   in.enter_object();
@@ -151,7 +153,8 @@ void write_sampling(const ChatRequest& request, const Target& target, Writer& ou
   }
 }
 
-void write_stop(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+SPILLWAY_RARE void write_stop(const ChatRequest& request, const Target& target, Writer& out,
+                              Dropped& dropped) {
   if (request.stop.empty()) return;
   if (has(target, quirk::no_stop)) {
     dropped.push_back("stop");
@@ -162,7 +165,8 @@ void write_stop(const ChatRequest& request, const Target& target, Writer& out, D
   out.end_array();
 }
 
-void write_tools(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+SPILLWAY_RARE void write_tools(const ChatRequest& request, const Target& target, Writer& out,
+                               Dropped& dropped) {
   using Kind = ToolChoice::Kind;
   const ToolChoice& choice = request.tool_choice;
   const Kind kind = translate::choice_of(request, target, dropped);
@@ -189,7 +193,8 @@ void write_tools(const ChatRequest& request, const Target& target, Writer& out, 
   }
 }
 
-void write_effort(const ChatRequest& request, const Target& target, Writer& out, Dropped& dropped) {
+SPILLWAY_RARE void write_effort(const ChatRequest& request, const Target& target, Writer& out,
+                                Dropped& dropped) {
   const JsonText effort = request.reasoning_effort;
   const bool asks_none = effort.empty() || json::equals(effort, "none");
   const bool excluded = !request.tools.empty() && has(target, quirk::no_effort_with_tools);

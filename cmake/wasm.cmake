@@ -1,6 +1,6 @@
 # spillway_wasm → build/<preset>/spillway.wasm: no entry point, no generated glue, the exports are
 # the functions marked export_name in src/wasm.cpp, the imports are `host.*`.
-# (clang runs wasm-opt -Oz on what it has linked; the second run packs better for gzip.)
+# (wasm-opt runs twice: the second run packs better for gzip.)
 file(GLOB wasm_sources CONFIGURE_DEPENDS src/wasm*.cpp)
 if(NOT wasm_sources)
   message(STATUS "No src/wasm*.cpp yet: spillway_wasm is not built")
@@ -24,18 +24,24 @@ else()
   set_target_properties(spillway_wasm PROPERTIES OUTPUT_NAME spillway.linked SUFFIX .wasm)
   target_link_options(spillway_wasm PRIVATE
     -mexec-model=reactor
+    # For the driver, which else runs wasm-opt by itself; what is linked has been optimized.
+    -O0 -Wl,--lto-O2,-O2
     -Wl,--no-entry,--gc-sections
     # 64 KiB of stack at the bottom of memory: an overflow traps instead of writing over data.
     -Wl,-z,stack-size=65536 -Wl,--stack-first
     # What an instance with its configuration and a few chats takes: growing is slower than a start
     # can wait for, and pages that nothing touches take no memory.
     -Wl,--initial-memory=524288)
-  # Features: what clang was told to use (see the preset), all present in Node 20.
+  # Features: what clang was told to use (see the preset), all present in Node 20. What is kept out
+  # of line (src/rare.h) stays there.
+  set(wasm_opt_flags --enable-bulk-memory --enable-sign-ext --enable-mutable-globals
+    --enable-nontrapping-float-to-int --enable-simd --one-caller-inline-max-function-size=30)
   add_custom_command(OUTPUT spillway.wasm
-    COMMAND ${WASM_OPT_EXECUTABLE} -O3 --enable-bulk-memory --enable-sign-ext
-            --enable-mutable-globals --enable-nontrapping-float-to-int --enable-simd
+    COMMAND ${WASM_OPT_EXECUTABLE} -Oz ${wasm_opt_flags} $<TARGET_FILE:spillway_wasm>
+            -o ${CMAKE_BINARY_DIR}/spillway.small.wasm
+    COMMAND ${WASM_OPT_EXECUTABLE} -O3 ${wasm_opt_flags}
             --strip-debug --strip-producers --strip-target-features
-            $<TARGET_FILE:spillway_wasm> -o ${CMAKE_BINARY_DIR}/spillway.wasm
+            ${CMAKE_BINARY_DIR}/spillway.small.wasm -o ${CMAKE_BINARY_DIR}/spillway.wasm
     DEPENDS spillway_wasm
     COMMENT "Optimizing spillway.wasm"
     VERBATIM)

@@ -9,6 +9,7 @@
 
 #include "attempt.h"
 #include "policy.h"
+#include "rare.h"
 #include "report.h"
 #include "router.h"
 #include "seam.h"
@@ -58,7 +59,7 @@ class Chat {
 
   // choosing
   bool skip_unfit(Instant now);
-  void skip(Candidate& candidate, std::string_view word, std::string_view text);
+  SPILLWAY_RARE void skip(Candidate& candidate, std::string_view word, std::string_view text);
   [[nodiscard]] Instant ready_at(Instant now, const Candidate& candidate) const;
   [[nodiscard]] std::optional<std::size_t> pick(Instant now, std::size_t except = SIZE_MAX) const;
   void try_next(Instant now);
@@ -72,35 +73,35 @@ class Chat {
   void identify(Instant now);
   void drain_frames(Instant now);
   void after_frames(Instant now);
-  void read_refusal(Instant now);
-  void read_whole(Instant now);
+  SPILLWAY_RARE void read_refusal(Instant now);
+  SPILLWAY_RARE void read_whole(Instant now);
 
   // answering
   void commit(Instant now);
   void conclude(Instant now);
-  void wind_up(Instant now);
-  void keep_tail();
+  SPILLWAY_RARE void wind_up(Instant now);
+  SPILLWAY_RARE void keep_tail();
   void complete(Instant now);
-  void cut(Instant now, const Remembered& broke);
-  void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);
-  void give_up(Instant now);
-  [[nodiscard]] Millis retry_after_ms(Instant now) const;
+  SPILLWAY_RARE void cut(Instant now, const Remembered& broke);
+  SPILLWAY_RARE void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);
+  SPILLWAY_RARE void give_up(Instant now);
+  SPILLWAY_RARE [[nodiscard]] Millis retry_after_ms(Instant now) const;
   void flush();
 
   // asking a second engine while the first is slow
   void expect_slowness(Instant now);
-  void hedge(Instant now);
+  SPILLWAY_RARE void hedge(Instant now);
   void turn();
   void settle_race(Instant now);
-  void drop_rival(Instant now, std::string_view outcome);
-  void continue_with_rival(Instant now);
+  SPILLWAY_RARE void drop_rival(Instant now, std::string_view outcome);
+  SPILLWAY_RARE void continue_with_rival(Instant now);
 
   // going on with an answer that broke off
   [[nodiscard]] bool may_be_rescued() const;
-  bool rescue(Instant now, const Failure& failure);
-  void ask_to_go_on(const Candidate& candidate);
+  SPILLWAY_RARE bool rescue(Instant now, const Failure& failure);
+  SPILLWAY_RARE void ask_to_go_on(const Candidate& candidate);
   void remember(const Part& part);
-  void print_joined();
+  SPILLWAY_RARE void print_joined();
   [[nodiscard]] bool is_joined() const {
     return !rescue_ || rescue_->seam->state() == Seam::State::joined;
   }
@@ -110,13 +111,13 @@ class Chat {
   static constexpr std::string_view kCancelled = "cancelled";
   static constexpr const char* kDoesNotJoin = "it does not go on where the answer stopped";
   void pay();
-  [[nodiscard]] std::string paid() const;
+  SPILLWAY_RARE [[nodiscard]] std::string paid() const;
 
   // ending an attempt
-  void fail(Instant now, const Failure& failure);
+  SPILLWAY_RARE void fail(Instant now, const Failure& failure);
   void hang_up();
-  void settle_health(Instant now, const Failure& failure);
-  [[nodiscard]] Situation situation(Instant now);
+  SPILLWAY_RARE void settle_health(Instant now, const Failure& failure);
+  SPILLWAY_RARE [[nodiscard]] Situation situation(Instant now);
   void record(Instant now, std::string_view outcome);
   void record_answer(Instant now);
   void leave(Instant now, Outcome outcome);
@@ -125,10 +126,10 @@ class Chat {
   [[nodiscard]] Instant deadline() const;
   [[nodiscard]] Instant deadline_of(ChatState state, const Attempt* attempt) const;
   [[nodiscard]] Instant comment_at() const;
-  void comment(Instant now, bool reading);
+  SPILLWAY_RARE void comment(Instant now, bool reading);
   void arm(Instant now);
   [[nodiscard]] bool may_be_behind() const;
-  void expire(Instant now);
+  SPILLWAY_RARE void expire(Instant now);
 
   std::uint64_t random();
   [[nodiscard]] const Engine& engine() const { return chain_[attempt_->candidate].engine; }

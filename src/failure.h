@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "clock.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -62,7 +63,7 @@ struct ResponseHead {
 // pass by themselves: rate_limited, overloaded, server, timeout, network.
 // Sources: recorded errors and the providers' error pages; failure_table.h says where each row was
 // seen.
-Failure classify(Instant now, const ResponseHead& head, std::string_view body);
+SPILLWAY_RARE Failure classify(Instant now, const ResponseHead& head, std::string_view body);
 
 // An answer that its provider ended with a word that tells a failure: "error",
 // "MALFORMED_FUNCTION_CALL".

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "rare.h"
 #include "router.h"
 
 namespace spillway {
@@ -39,13 +40,14 @@ class Gateway {
   struct Call;
 
   void open_chat(Instant now, Call& call, HttpRequest& request);
-  void answer_health(Instant now, const Call& call);
-  void answer_models(const Call& call);
-  void answer_model(const Call& call, std::string_view id);
-  void answer(const Call& call, int status, std::string_view body,
-              std::string_view more_headers = {});
-  void refuse(const Call& call, const ClientError& error, std::string_view more_headers = {});
-  void answer_preflight(const Call& call);
+  SPILLWAY_RARE void answer_health(Instant now, const Call& call);
+  SPILLWAY_RARE void answer_models(const Call& call);
+  SPILLWAY_RARE void answer_model(const Call& call, std::string_view id);
+  SPILLWAY_RARE void answer(const Call& call, int status, std::string_view body,
+                            std::string_view more_headers = {});
+  SPILLWAY_RARE void refuse(const Call& call, const ClientError& error,
+                            std::string_view more_headers = {});
+  SPILLWAY_RARE void answer_preflight(const Call& call);
   [[nodiscard]] bool allowed(const Call& call) const;
 
   std::unique_ptr<const Config> config_;

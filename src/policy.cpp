@@ -226,10 +226,18 @@ bool append_engines(const Config& config, std::string_view name, std::vector<Eng
   return known;
 }
 
-std::string names_of_routes(const Config& config) {
+SPILLWAY_RARE std::string names_of_routes(const Config& config) {
   std::string names;
   for (const Route& route : config.routes) names += (names.empty() ? "" : ", ") + route.name;
   return names;
+}
+
+SPILLWAY_RARE std::string unknown_model(const Config& config, std::string_view name) {
+  return "Unknown model \"" + std::string(name) +
+         "\": expected \"provider:model\" with a known provider (GET /v1/models lists them), a "
+         "model "
+         "that the registry knows, or a route (" +
+         names_of_routes(config) + ")";
 }
 
 }  // namespace
@@ -262,11 +270,7 @@ Resolution resolve(const Config& config, const ChatRequest& request, Policy& pol
   }
   for (const Named& each : named)
     if (!append_engines(config, each.name, chain)) {
-      problem = {each.path,
-                 "Unknown model \"" + std::string(each.name) +
-                     "\": expected \"provider:model\" with a known provider (GET /v1/models lists "
-                     "them), a model that the registry knows, or a route (" +
-                     names_of_routes(config) + ")"};
+      problem = {each.path, unknown_model(config, each.name)};
       return Resolution::unknown_model;
     }
   return Resolution::ok;

@@ -8,6 +8,7 @@
 #include "chat.h"
 #include "config.h"
 #include "failure.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -32,8 +33,8 @@ std::string_view name_of(Unfit why);
 // The field of the request that asks for more than the engine can.
 std::string_view field_of(Unfit why, const ChatRequest& request);
 // What is said of the engine: "takes no images".
-std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
-                    const Provider& provider);
+SPILLWAY_RARE std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
+                                  const Provider& provider);
 
 enum class Resolution : std::uint8_t { ok, unknown_model, bad_policy };
 
@@ -81,7 +82,8 @@ struct Verdict {
 Blame blame(FailureKind kind);
 // Whether another engine may go on with an answer that broke off for this.
 bool may_go_on(FailureKind kind);
-Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation);
+SPILLWAY_RARE Verdict judge(const Failure& failure, const Policy& policy,
+                            const Situation& situation);
 
 // Of several failures of one chat, the one with the highest rank is told to the client.
 int usefulness(FailureKind kind);

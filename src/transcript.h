@@ -23,6 +23,7 @@
 #include "event.h"
 #include "part.h"
 #include "quirk.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -62,9 +63,9 @@ class Transcript {
   enum class Thinking : std::uint8_t { undecided, inside, over };
 
   void take_text(JsonText text, Parts& out);
-  void take_tagged(JsonText text, Parts& out);
-  void take_call(const ToolCall& call, Parts& out);
-  void take_arguments(CallKey key, JsonText fragment, Parts& out);
+  SPILLWAY_RARE void take_tagged(JsonText text, Parts& out);
+  SPILLWAY_RARE void take_call(const ToolCall& call, Parts& out);
+  SPILLWAY_RARE void take_arguments(CallKey key, JsonText fragment, Parts& out);
   void say(PartKind kind, JsonText text, JsonText signature, Parts& out);
   void end_part(Parts& out);
   void emit(const Part& part, Parts& out);
