@@ -20,6 +20,7 @@ import { cold } from './figures/cold.mjs';
 import { compare } from './figures/compare.mjs';
 import { failover } from './figures/failover.mjs';
 import { firstToken } from './figures/first_token.mjs';
+import { isolate } from './figures/isolate.mjs';
 import { lag } from './figures/lag.mjs';
 import { memory } from './figures/memory.mjs';
 import { resident } from './figures/resident.mjs';
@@ -42,7 +43,7 @@ import { Setting, ensureNode24 } from './setting.mjs';
 
 /** @type {Figure[]} */
 const figures = [
-  size, start, failover, firstToken, compare, lag, capacity, resident, cold, chunk, memory,
+  size, start, failover, firstToken, compare, lag, capacity, resident, isolate, cold, chunk, memory,
 ];
 
 const kHeartbeatMs = 20_000;

@@ -10,10 +10,13 @@ import { run, start } from '../../scripts/lib/process.mjs';
 import { Stop } from '../../scripts/lib/terminal.mjs';
 import { simulatorConfig } from '../../scripts/simulator/config.mjs';
 import { serveAiSdk, servePortkey } from './others.mjs';
-import { serveSpillway, serveYardstick } from './workerd.mjs';
+import { serveIsolates, serveSpillway, serveYardstick } from './workerd.mjs';
 
 /** @typedef {import('./workerd.mjs').Worker} Worker */
-/** @typedef {'spillway' | 'portkey' | 'ai-sdk' | import('./workerd.mjs').Yardstick} ServerName */
+/**
+ * @typedef {'spillway' | 'isolates' | 'portkey' | 'ai-sdk' | import('./workerd.mjs').Yardstick
+ *   } ServerName
+ */
 
 /**
  * @typedef {object} Options
@@ -64,6 +67,7 @@ export class Setting {
   async start(name) {
     const { url } = await this.upstream();
     switch (name) {
+      case 'isolates': return serveIsolates(this.bundle, simulatorConfig(url), url);
       case 'spillway': return serveSpillway(this.bundle, simulatorConfig(url));
       case 'portkey': return servePortkey(this.node24);
       case 'ai-sdk': return serveAiSdk(url);

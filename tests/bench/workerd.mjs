@@ -30,10 +30,11 @@ const quote = (text) => JSON.stringify(text);
 /**
  * @param {string} name
  * @param {{ main: string, files: Record<string, Uint8Array | string>,
- *   bindings: Record<string, string> }} worker  `files` by the name they are imported under
+ *   bindings: Record<string, string | Uint8Array>, loads?: boolean }} worker  `files` by the name
+ *   they are imported under; `loads`: it may start others, by its binding LOADER
  * @returns {Promise<Worker>}
  */
-export async function serve(name, { main, files, bindings }) {
+export async function serve(name, { main, files, bindings, loads = false }) {
   const place = join(folder, 'workerd', name);
   mkdirSync(place, { recursive: true });
   const modules = Object.entries(files).map(([path, bytes]) => {
@@ -43,16 +44,21 @@ export async function serve(name, { main, files, bindings }) {
   });
   // The first module is the one that is started.
   modules.sort((a, b) => Number(b.path === main) - Number(a.path === main));
+  const bound = Object.entries(bindings).map(([key, value]) => {
+    if (typeof value === 'string') return `(name = ${quote(key)}, text = ${quote(value)})`;
+    writeFileSync(join(place, `${key}.data`), value);
+    return `(name = ${quote(key)}, data = embed ${quote(`${key}.data`)})`;
+  });
+  if (loads) bound.push('(name = "LOADER", workerLoader = (id = "loader"))');
   writeFileSync(join(place, 'config.capnp'), `
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
       modules = [${modules.map(({ line }) => line).join(', ')}],
-      bindings = [${Object.entries(bindings).map(([key, value]) =>
-    `(name = ${quote(key)}, text = ${quote(value)})`).join(', ')}],
+      bindings = [${bound.join(', ')}],
       compatibilityDate = "2026-11-01",
-      compatibilityFlags = ["enable_request_signal"],
+      compatibilityFlags = ["enable_request_signal"${loads ? ', "experimental"' : ''}],
     )),
     (name = "internet", network = (allow = ["private"])),
   ],
@@ -61,7 +67,8 @@ const config :Workerd.Config = (
 `);
   const wrangler = createRequire(import.meta.url).resolve('wrangler/package.json');
   const binary = createRequire(wrangler)('workerd').default;
-  const child = start(binary, ['serve', 'config.capnp', '--control-fd=3'], {
+  const options = ['--control-fd=3', ...(loads ? ['--experimental'] : [])];
+  const child = start(binary, ['serve', 'config.capnp', ...options], {
     cwd: place, stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
   /** @type {string[]} */
@@ -111,5 +118,36 @@ export function serveSpillway(bundle, config) {
   return serve('spillway', {
     main: 'index.js', files,
     bindings: { SPILLWAY_CONFIG: JSON.stringify(config), SPILLWAY_KEYS: clientKey },
+  });
+}
+
+/**
+ * Workers that a running workerd starts anew for each request, by the name in its header
+ * `x-worker`: `empty`, `pull` and `spillway`. All its isolates share what V8 has compiled of the
+ * module.
+ * @param {string[]} bundle @param {object} config @param {string} upstream
+ */
+export function serveIsolates(bundle, config, upstream) {
+  const source = (/** @type {string} */ name) =>
+    readFileSync(join(root, `tests/bench/workers/${name}.js`), 'utf8');
+  const yardstick = (/** @type {string} */ name) => ({
+    main: `${name}.js`, sources: { [`${name}.js`]: source(name) }, env: { UPSTREAM: upstream },
+  });
+  const wasm = /** @type {string} */ (bundle.find((path) => path.endsWith('.wasm')));
+  const rest = bundle.filter((path) => path !== wasm);
+  const spillway = {
+    main: 'index.js',
+    sources: Object.fromEntries(rest.map((path) => [basename(path), readFileSync(path, 'utf8')])),
+    wasm: basename(wasm),
+    env: { SPILLWAY_CONFIG: JSON.stringify(config), SPILLWAY_KEYS: clientKey },
+  };
+  return serve('isolates', {
+    main: 'isolates.js', files: { 'isolates.js': source('isolates') }, loads: true,
+    bindings: {
+      WORKERS: JSON.stringify({
+        empty: yardstick('empty'), pull: yardstick('pull'), spillway,
+      }),
+      WASM: readFileSync(wasm),
+    },
   });
 }
