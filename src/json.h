@@ -131,6 +131,7 @@ class Writer {
   // Names that the code knows, or that were checked, need no escaping (see JsonText::plain).
   Writer& key(std::string_view plain);
   Writer& key(JsonText name);
+  // A name that is someone else's: escaped here, with a copy of its own.
   Writer& any_key(std::string_view name);
   Writer& text(JsonText text);
   Writer& string(std::string_view plain);
