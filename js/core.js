@@ -14,6 +14,8 @@
 import { ignore, join, pump, stop } from './upstream.js';
 
 const ABI_VERSION = 1;
+/** What is asked for at once, so that the chunks of a stream need not ask again. */
+const INPUT_BYTES_MIN = 4096;
 /** What upstream gets after the last token to end its body, so that the connection is kept. */
 const LINGER_MS = 1000;
 
@@ -117,6 +119,8 @@ export class Core {
   broken = false; // by a trap: the next request needs a fresh instance
   /** @type {any} the module's exports */ wasm;
   #view = new Uint8Array();
+  #inputAt = 0;
+  #inputBytes = 0;
   /** @type {Chat | null} the chat whose step is running */ #chat = null;
   /** @type {[LogLevel, string][]} */ #lines = [];
   #log;
@@ -145,7 +149,7 @@ export class Core {
   /** Whether a request body may be this long. @param {number} length */
   accepts(length) {
     try {
-      return length === 0 || this.wasm.input(length) !== 0;
+      return this.#room(length);
     } catch (error) {
       this.#trap(error);
       return true; // open() will tell
@@ -171,6 +175,7 @@ export class Core {
       this.put(whole || text);
       const length = whole ? whole.length - text.length : -1;
       chat.id = this.wasm.open(Date.now(), seed, text.length, length);
+      this.#inputBytes = 0; // the core has taken the room back
     });
     if (signal?.aborted) chat.leave();
     else if (!chat.finished) signal?.addEventListener('abort', chat.leave);
@@ -215,12 +220,27 @@ export class Core {
     return this.#view;
   }
 
+  /**
+   * Makes room for the next input; false when it is longer than the core accepts. The room stays
+   * until it is taken: a chunk costs one call into the core.
+   * @param {number} length
+   */
+  #room(length) {
+    if (length <= this.#inputBytes) return true;
+    const wanted = Math.max(length, INPUT_BYTES_MIN);
+    const at = this.wasm.input(wanted) >>> 0;
+    if (!at) return false;
+    this.#inputAt = at;
+    this.#inputBytes = wanted;
+    return true;
+  }
+
   /** Copies the input of the next call; returns its length. @param {Bytes} bytes */
   put(bytes) {
-    const at = this.wasm.input(bytes.length) >>> 0;
-    if (!at) throw new RangeError(`the core has no room for ${bytes.length} bytes of input`);
-    this.#memory().set(bytes, at);
-    return bytes.length;
+    const { length } = bytes;
+    if (!this.#room(length)) throw new RangeError(`the core has no room for ${length} bytes`);
+    this.#memory().set(bytes, this.#inputAt);
+    return length;
   }
 
   /** @param {Chat} chat @param {() => void} call one call into the core */

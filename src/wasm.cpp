@@ -85,7 +85,8 @@ std::string_view taken(std::int32_t size) {
 
 SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 1; }
 
-// Room for the input of the next call; null when it is more than the core accepts.
+// Room for the inputs of the calls that follow, until open() or the next input(); null when it is
+// more than the core accepts.
 SPILLWAY_EXPORT(input) char* spillway_input(std::int32_t size) {
   std::string& buffer = instance().input;
   const auto wanted = static_cast<std::size_t>(size);

@@ -9,7 +9,8 @@
 //   j  the same as d, but the response is JSON
 //   n  end with the first chunk, and leave the exchange open
 //   {  chat(): relay from the address that env FAKE_URL holds
-// Every end and every close is logged, with what was seen until then.
+// Every end and every close is logged, with what was seen until then. open() takes the room for
+// inputs back: whoever uses it afterwards without asking traps.
 
 typedef unsigned char byte;
 typedef unsigned long size_t;
@@ -32,7 +33,9 @@ struct chat {
   int responded, done, chunks, bytes;
 };
 
-static byte input_area[input_max];
+static byte areas[2][input_max];
+static byte* room;  // where the host puts the next input; null: it has to ask
+static int rooms_asked;
 static struct chat chats[chats_max];
 static int chats_open;
 static char config[input_max];
@@ -73,6 +76,8 @@ static void report(int id, const char* event) {
   at = put_number(at, chats[id].chunks);
   at = put(at, ",\"bytes\":");
   at = put_number(at, chats[id].bytes);
+  at = put(at, ",\"rooms\":");
+  at = put_number(at, rooms_asked);
   *at++ = '}';
   host_log(1, line, (int)(at - line));
 }
@@ -97,10 +102,19 @@ static void end(int id) {
 
 EXPORT(abi_version) int abi_version(void) { return 1; }
 
-EXPORT(input) byte* input(int len) { return len < 0 || len > input_max ? 0 : input_area; }
+EXPORT(input) byte* input(int len) {
+  if (len < 0 || len > input_max) return 0;
+  rooms_asked++;
+  return room = areas[chats_open % 2];
+}
+
+static byte* taken(void) {
+  if (!room) __builtin_trap();
+  return room;
+}
 
 EXPORT(configure) int configure(int len) {
-  for (int i = 0; i < len; i++) config[i] = (char)input_area[i];
+  for (int i = 0; i < len; i++) config[i] = (char)taken()[i];
   config[len] = 0;
   if (!find(config, "REFUSE_ME")) return 0;
   static const char reason[] =
@@ -115,7 +129,9 @@ EXPORT(open) int open(double now, double seed, int head_len, int body_len) {
   __builtin_wasm_memory_grow(0, 1);  // the host's view of memory is stale from here
   struct chat* chat = &chats[id];
   *chat = (struct chat){0};
-  const byte* body = input_area + head_len;
+  const byte* const head = taken();
+  const byte* body = head + head_len;
+  room = 0;
   if (body_len < 0) {
     respond(id, 413, "application/json");
     end(id);
@@ -129,7 +145,7 @@ EXPORT(open) int open(double now, double seed, int head_len, int body_len) {
     char number[16];
     host_write(id, number, (int)(put_number(number, (int)(seed / 4194304)) - number));
     host_write(id, ",\"head\":", 8);
-    host_write(id, input_area, head_len);
+    host_write(id, head, head_len);
     host_write(id, ",\"config\":", 10);
     host_write(id, config, length(config));
     host_write(id, "}", 1);
@@ -174,8 +190,8 @@ EXPORT(on_chunk) void on_chunk(double now, int exchange, int len) {
     respond(id, 200, chat->mode == 'j' ? "application/json" : "text/event-stream");
   if ((chat->mode == 'd' || chat->mode == 'j') && chat->chunks == 2) __builtin_trap();
   if (chat->mode == 's' && chat->chunks > 1) return;
-  host_write(id, input_area, len / 2);
-  host_write(id, input_area + len / 2, len - len / 2);
+  host_write(id, taken(), len / 2);
+  host_write(id, taken() + len / 2, len - len / 2);
   if (chat->mode == 's') host_splice(id, exchange);
   if (chat->mode == 'n') end(id);
 }
@@ -193,7 +209,7 @@ EXPORT(on_error) void on_error(double now, int exchange, int len) {
   if (chats[id].done) return;
   if (!chats[id].responded) respond(id, 502, "application/json");
   host_write(id, "data: {\"error\":{\"code\":\"cut\",\"message\":\"", 40);
-  host_write(id, input_area, len);
+  host_write(id, taken(), len);
   host_write(id, "\"}}\n\n", 5);
   end(id);
 }

@@ -153,6 +153,22 @@ describe('request body', () => {
 });
 
 describe('relay', () => {
+  test('a chunk is one call into the core: the room for inputs is asked for once', async () => {
+    const event = 'data: 0123456789\n\n';
+    const pieces = Array.from({ length: 20 }, () => encoder.encode(event));
+    const spillway = fake({ fetch: async () => new Response(streamOf(pieces)) });
+    const ask = async () => {
+      const answer = await spillway.fetch(post(order('p', 'http://upstream.test/')));
+      assert.equal(await answer.text(), event.repeat(20));
+      return spillway.log.find('end');
+    };
+    const first = await ask();
+    assert.equal(first.chunks, 20);
+    // For configuration and request, and for all that came after it.
+    assert.equal(first.rooms, 2);
+    assert.equal((await ask()).rooms, 3, 'open() took the room back');
+  });
+
   test('bytes arrive as upstream sends them, one read each; it gets the body', async (t) => {
     const { url, next } = await provider(t, begin);
     const ctx = context();
