@@ -27,12 +27,13 @@ import { resident } from './figures/resident.mjs';
 import { size } from './figures/size.mjs';
 import { start } from './figures/start.mjs';
 import {
-  calibrate, describeMachine, jiffies, kQuietLoad, kQuietShare, load, shareOfOthers,
+  describeMachine, jiffies, kQuietLoad, kQuietShare, load, quietShare, shareOfOthers,
 } from './machine.mjs';
 import { isMet } from './measure.mjs';
 import { describeOthers, ensureOthers } from './others.mjs';
 import { contestantTable, heading, line, markdown } from './report.mjs';
-import { Setting, ensureNode24 } from './setting.mjs';
+import { Probe } from './samples/probe.mjs';
+import { Setting, buildProbe, ensureNode24 } from './setting.mjs';
 
 /**
  * @typedef {object} Figure
@@ -45,6 +46,9 @@ import { Setting, ensureNode24 } from './setting.mjs';
 const figures = [
   size, start, failover, firstToken, compare, lag, capacity, resident, isolate, cold, chunk, memory,
 ];
+
+/** @param {number} share */
+const percent = (share) => Math.round(share * 100);
 
 const kHeartbeatMs = 20_000;
 
@@ -132,18 +136,17 @@ await runMain(async () => {
   const module = await buildModule('wasi');
   const bundle = await buildWorker();
   const node24 = await ensureNode24();
+  const probePath = await buildProbe();
 
   const lacking = compared.some(({ server }) => others.includes(server))
     ? await ensureOthers() : undefined;
   const present = lacking === undefined ? compared
     : compared.filter(({ server }) => !others.includes(server));
 
-  const calibrations = [calibrate()];
   const machine = { ...await describeMachine(node24), load: loadBefore };
   say(`${machine.cores} cores of ${machine.cpu}, ${machine.memory_gb} GB, Linux ${machine.kernel}`);
   say(`workerd ${machine.workerd}; Node ${machine.node_core} for the core, `
     + `${machine.node_clients} for clients and providers; load ${machine.load.toFixed(2)}`);
-  say(`calibration: a fixed piece of JavaScript takes ${calibrations[0].toFixed(1)} ms`);
   say(lacking === undefined ? `compared with ${describeOthers()}`
     : yellow(`Left out, for they cannot be installed: ${describeOthers()} (${lacking})`));
   if (machine.load > kQuietLoad) {
@@ -155,25 +158,27 @@ await runMain(async () => {
 
   let current = '';
   const setting = new Setting({
-    quick, module, bundle, node24, contestants: present,
+    quick, module, bundle, node24, probe: probePath, contestants: present,
     progress: (text) => progress(`${current}: ${text}`),
   });
-  /** @type {(import('./report.mjs').Result & { others: number, calibration_ms: number })[]} */
+  /** @type {(import('./report.mjs').Result & { others: number, quiet_share: number })[]} */
   const results = [];
+  const probe = new Probe(probePath);
+  const quietShares = [quietShare(probe)];
   try {
     for (const { name, about, measure } of chosen) {
       const before = jiffies();
       current = name;
       const rows = await measure(setting);
       const others = shareOfOthers(before, jiffies());
-      const calibration_ms = calibrate();
-      calibrations.push(calibration_ms);
+      const quiet_share = quietShare(probe);
+      quietShares.push(quiet_share);
       clearProgress();
       say(bold(about));
       for (const row of rows) {
         // The sizes of files and of the module's memory do not change because others are busy.
         const disturbed = row.unit !== 'KB' && (row.others ?? others) > kQuietShare;
-        const result = { others, ...row, figure: name, about, disturbed, calibration_ms };
+        const result = { others, ...row, figure: name, about, disturbed, quiet_share };
         results.push(result);
         if (!row.cell) say(line(result));
       }
@@ -188,16 +193,16 @@ await runMain(async () => {
   const judged = results.map(isMet).filter((met) => met !== undefined);
   const met = judged.filter((each) => each).length;
   say(`\n${met} of ${judged.length} targets met, ${secondsSince(begin)}`
-    + '; KB: 1000 bytes; calibration between figures '
-    + `${Math.min(...calibrations).toFixed(1)} … ${Math.max(...calibrations).toFixed(1)} ms`);
+    + '; KB: 1000 bytes; between figures nobody else was on this core for '
+    + `${percent(Math.min(...quietShares))} … ${percent(Math.max(...quietShares))} % of the time`);
   const most = Math.max(...results.map(({ others, disturbed }) => (disturbed ? others : 0)));
   if (most > 0) {
-    say(yellow(`~  others took up to ${Math.round(most * 100)} % of the machine meanwhile`));
+    say(yellow(`~  others took up to ${percent(most)} % of the machine meanwhile`));
   }
   if (json !== undefined) {
     const rows = results.map(({ summary, ...row }) =>
       ({ ...row, ...summary, met: isMet({ summary, ...row }) }));
-    writeFileSync(json, `${JSON.stringify({ machine, calibrations, quick, rows }, null, 2)}\n`);
+    writeFileSync(json, `${JSON.stringify({ machine, quietShares, quick, rows }, null, 2)}\n`);
   }
   if (document !== undefined) writeFileSync(document, markdown(results, present));
   return 0;

@@ -9,6 +9,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { createRequire } from 'node:module';
 import { run } from '../../scripts/lib/process.mjs';
+import { kUndisturbed, percentile } from './measure.mjs';
 
 /** Above this share of the machine a figure is marked: its times are no good. */
 export const kQuietShare = 0.1;
@@ -74,26 +75,21 @@ export function shareOfOthers(before, after) {
   return all > 0 ? Math.max(0, after.others - before.others) / all : 0;
 }
 
-const text = JSON.stringify(Array.from({ length: 200 }, (_, n) => ({ n, word: `sea-${n}` })));
+/** How long one look at the core lasts. */
+const kLookMs = 250;
 
-/** A fixed piece of JavaScript: integers, then objects and strings. */
-function work() {
-  let hash = 1;
-  for (let n = 0; n < 5_000_000; ++n) hash = (Math.imul(hash, 1664525) + n) | 0;
-  for (let n = 0; n < 60; ++n) hash += JSON.stringify(JSON.parse(text)).length;
-  return hash;
-}
+/** What the probe takes on a core that nobody else has a part of, as far as is known. */
+let undisturbedMs = Infinity;
 
 /**
- * How long the same work takes now, in milliseconds, the best of five: on a shared machine all
- * times of a slow phase are longer by the same factor, whatever the load says.
+ * The share of the time in which nobody else had a part of the core, by looking for a moment.
+ * @param {import('./samples/probe.mjs').Probe} probe
  */
-export function calibrate() {
-  let best = Infinity;
-  for (let left = 5; left > 0; --left) {
-    const begin = performance.now();
-    work();
-    best = Math.min(best, performance.now() - begin);
-  }
-  return best;
+export function quietShare(probe) {
+  const probes = [];
+  for (const end = performance.now() + kLookMs; performance.now() < end;) probes.push(probe.take());
+  // V8 optimizes the probe meanwhile: the later half is alike.
+  const alike = probes.slice(probes.length / 2);
+  undisturbedMs = Math.min(undisturbedMs, percentile(alike, 0.05));
+  return alike.filter((ms) => ms <= kUndisturbed * undisturbedMs).length / alike.length;
 }

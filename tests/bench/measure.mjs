@@ -50,6 +50,45 @@ export function summarize(samples) {
   return { median: at(0.5), low: at(0.25), high: at(0.75), samples };
 }
 
+/** A probe that took up to so many times what the quickest take was undisturbed. */
+export const kUndisturbed = 1.25;
+/** The quickest: so many of them are quicker still, by chance. */
+const kQuickest = 0.05;
+/** With fewer samples left the disturbed ones count as well. */
+const kSamplesMin = 3;
+
+/**
+ * Which probes found nobody else on the core (samples/probe.mjs). Where somebody always is, all
+ * did: there is nothing to tell the difference by.
+ * @param {number[]} probes  that V8 had compiled in the same way
+ */
+export function undisturbed(probes) {
+  const limit = kUndisturbed * percentile(probes, kQuickest);
+  return probes.map((probe) => probe <= limit);
+}
+
+/**
+ * The summary of those samples that nobody disturbed, or of all if those are too few.
+ * @param {number[]} samples @param {boolean[]} quiet  for each sample
+ */
+export function summarizeUndisturbed(samples, quiet) {
+  const kept = samples.filter((_, index) => quiet[index]);
+  return summarize(kept.length < kSamplesMin ? samples : kept);
+}
+
+/**
+ * The summary of what was measured in pieces: their medians and quarters, added up.
+ * @param {Summary[]} pieces @returns {Summary}
+ */
+export function added(pieces) {
+  const sum = (/** @type {(piece: Summary) => number} */ of) =>
+    pieces.reduce((total, piece) => total + of(piece), 0);
+  return {
+    median: sum(({ median }) => median), low: sum(({ low }) => low), high: sum(({ high }) => high),
+    samples: pieces.map(({ median }) => median),
+  };
+}
+
 /**
  * Two lists of samples taken in turn, compared turn by turn.
  * @param {number[]} a @param {number[]} b @param {(a: number, b: number) => number} compare

@@ -3,7 +3,7 @@
  * all figures from then on: one simulated provider, one process for each server.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../scripts/lib/machine.mjs';
 import { run, start } from '../../scripts/lib/process.mjs';
@@ -24,6 +24,7 @@ import { serveIsolates, serveSpillway, serveYardstick } from './workerd.mjs';
  * @property {string} module    the path of spillway.wasm
  * @property {string[]} bundle  the paths of what is uploaded
  * @property {string} node24    the path of a Node 24
+ * @property {string} probe     the path of probe.wasm
  * @property {import('./contestants.mjs').Contestant[]} contestants
  * @property {(text: string) => void} progress
  */
@@ -33,11 +34,12 @@ export class Setting {
   /** @type {Map<ServerName, Promise<Worker>>} */ #servers = new Map();
 
   /** @param {Options} options */
-  constructor({ quick, module, bundle, node24, contestants, progress }) {
+  constructor({ quick, module, bundle, node24, probe, contestants, progress }) {
     this.quick = quick;
     this.module = module;
     this.bundle = bundle;
     this.node24 = node24;
+    this.probe = probe;
     this.contestants = contestants;
     this.progress = progress;
   }
@@ -127,6 +129,18 @@ async function startUpstream() {
     },
     stop: () => child.disconnect(),
   };
+}
+
+/** Assembles samples/probe.wat; gives the path. */
+export async function buildProbe() {
+  const folder = join(root, 'build/bench');
+  const path = join(folder, 'probe.wasm');
+  mkdirSync(folder, { recursive: true });
+  const { code, output } = await run('wasm-as', [
+    join(root, 'tests/bench/samples/probe.wat'), '-o', path,
+  ]);
+  if (code !== 0) throw new Stop(`wasm-as failed\n${output.trim()}`);
+  return path;
 }
 
 const node24Folder = join(root, 'tests/bench/node');

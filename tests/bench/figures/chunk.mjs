@@ -1,6 +1,6 @@
 /** The core alone: what a chunk of 250 bytes costs when no stream is in the way. */
 
-import { summarize } from '../measure.mjs';
+import { added, inTurn, summarizeUndisturbed, undisturbed } from '../measure.mjs';
 
 /** @type {[way: import('../samples/core_host.mjs').Way, about: string][]} */
 const ways = [
@@ -10,26 +10,79 @@ const ways = [
   ['splice', 'OpenAI → OpenAI, the copy of a spliced one'],
 ];
 
+/** @typedef {{ piece: number, pieces: number[], probes: number[] }} Sample */
+
+/** Chunks that begin a stream in a new instance: V8 compiles what they touch. */
+const FIRST = 1000;
+/** Chunks until V8 has optimized what is used, and as many again to measure. */
+const WARM_UP = 40_000;
+
+/** @typedef {Sample & { quiet: boolean[] }} JudgedSample  quiet: of each piece */
+
+/**
+ * Judges pieces by the probes before and behind them; gives them from `begin` on.
+ * @param {Record<string, Sample[]>} samples  by way: all have the same quickest probe
+ * @param {number} [begin]
+ */
+function judged(samples, begin = 0) {
+  const all = Object.values(samples).flat();
+  const probes = all.map((sample) => sample.probes.slice(begin));
+  const flags = undisturbed(probes.flat());
+  /** @type {Map<Sample, JudgedSample>} */
+  const known = new Map();
+  let at = 0;
+  for (const sample of all) {
+    const pieces = sample.pieces.slice(begin);
+    const quiet = pieces.map((_, index) => flags[at + index] && flags[at + index + 1]);
+    at += pieces.length + 1;
+    known.set(sample, { ...sample, pieces, quiet });
+  }
+  return (/** @type {string} */ way) =>
+    samples[way].map((sample) => /** @type {JudgedSample} */ (known.get(sample)));
+}
+
+/** Each piece by itself, for what they touch first is compiled. @param {JudgedSample[]} samples */
+function firstOf(samples) {
+  return added(samples[0].pieces.map((_, index) => summarizeUndisturbed(
+    // Milliseconds for all pieces of a thousand together are microseconds for each.
+    samples.map(({ pieces }) => pieces[index]), samples.map(({ quiet }) => quiet[index]))));
+}
+
+/** All pieces alike. @param {JudgedSample[]} samples */
+function warmOf(samples) {
+  const times = samples.flatMap(({ piece, pieces }) => pieces.map((ms) => ms * 1000 / piece));
+  const quiet = samples.flatMap((sample) => sample.quiet);
+  return {
+    summary: summarizeUndisturbed(times, quiet),
+    percent: Math.round(quiet.filter((each) => each).length / quiet.length * 100),
+  };
+}
+
 /** @type {import('../bench.mjs').Figure} */
 export const chunk = {
   name: 'chunk',
   about: 'The core alone, per 250-byte chunk, Node 24',
   async measure(setting) {
-    const rows = [];
-    for (const [way, about] of ways) {
-      const samples = [];
-      for (let left = setting.count(9); left > 0; --left) {
-        setting.progress(`${about}: ${left} left`);
-        samples.push(await setting.sample('chunks.mjs', setting.module, way));
-      }
-      rows.push({
-        label: `${about}: warm`, unit: 'µs', target: 1,
-        summary: summarize(samples.map(({ warm }) => warm)),
-      }, {
-        label: `${about}: the first thousand`, unit: 'µs', target: 5,
-        summary: summarize(samples.map(({ first }) => first)),
-      });
-    }
-    return rows;
+    /** @param {number} count @param {number} chunks @returns {Promise<Record<string, Sample[]>>} */
+    const take = (count, chunks) => {
+      let left = count * ways.length;
+      return inTurn(count, Object.fromEntries(ways.map(([way]) => [way, () => {
+        setting.progress(`${chunks} chunks: ${left--} left`);
+        return setting.sample('chunks.mjs', setting.module, setting.probe, way, String(chunks));
+      }])));
+    };
+    const firstFor = judged(await take(setting.count(120), FIRST));
+    const warm = await take(setting.count(12), 2 * WARM_UP);
+    const warmFor = judged(warm, warm[ways[0][0]][0].pieces.length / 2);
+    return ways.flatMap(([way, about]) => {
+      const { summary, percent } = warmOf(warmFor(way));
+      return [
+        { label: `${about}: warm (${percent} % undisturbed)`, unit: 'µs', target: 1, summary },
+        {
+          label: `${about}: the first thousand`, unit: 'µs', target: 5,
+          summary: firstOf(firstFor(way)),
+        },
+      ];
+    });
   },
 };

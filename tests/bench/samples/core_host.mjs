@@ -58,6 +58,8 @@ export function frame(value, size = 0) {
 
 export class CoreHost {
   exchange = 0;
+  room = 0;
+  at = 0;
   written = 0;
   responded = 0;
   ended = false;
@@ -88,11 +90,14 @@ export class CoreHost {
 
   /** @param {Uint8Array} bytes */
   put(bytes) {
-    const at = this.wasm.input(bytes.length);
+    if (bytes.length > this.room) {
+      this.room = Math.max(bytes.length, 4096); // as the shim does
+      this.at = this.wasm.input(this.room);
+    }
     if (this.view.buffer !== this.wasm.memory.buffer) {
       this.view = new Uint8Array(this.wasm.memory.buffer);
     }
-    this.view.set(bytes, at);
+    this.view.set(bytes, this.at);
     return bytes.length;
   }
 
@@ -118,6 +123,7 @@ export class CoreHost {
     this.put(both);
     this.exchange = 0;
     this.wasm.open(now, 0x1234567, head.length, body.length);
+    this.room = 0;
     if (!this.exchange) throw new Error(this.lines.at(-1) ?? 'the core asked for no upstream');
     const { exchange } = this;
     const answer = encoder.encode(JSON.stringify({ 'content-type': 'text/event-stream' }));
