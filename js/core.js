@@ -188,15 +188,15 @@ export class Core {
   /** The module's imports: they only write down what the running step asks for. */
   #host() {
     const chat = () => /** @type {Chat} */ (this.#chat);
-    const bytes = (/** @type {number} */ at, /** @type {number} */ length) =>
-      this.#memory().subarray(at >>> 0, (at >>> 0) + length);
+    const copy = (/** @type {number} */ at, /** @type {number} */ length) =>
+      this.#memory().slice(at >>> 0, (at >>> 0) + length);
     const text = (/** @type {number} */ at, /** @type {number} */ length) =>
-      decoder.decode(bytes(at, length));
+      decoder.decode(this.#memory().subarray(at >>> 0, (at >>> 0) + length));
     /** @type {Record<string, (...args: number[]) => void>} */
     const host = {
       fetch(id, headAt, headLength, bodyAt, bodyLength) {
         const { url, method, headers } = JSON.parse(text(headAt, headLength));
-        const body = bodyLength ? bytes(bodyAt, bodyLength).slice() : undefined;
+        const body = bodyLength ? copy(bodyAt, bodyLength) : undefined;
         const abort = new AbortController();
         chat().started.push({ id, url, method, headers, body, abort, over: false, resume: ignore });
       },
@@ -204,7 +204,7 @@ export class Core {
       respond(_, status, at, length) {
         chat().head = { status, headers: new Headers(JSON.parse(text(at, length))) };
       },
-      write: (_, at, length) => void chat().held.push(bytes(at, length).slice()),
+      write: (_, at, length) => void chat().held.push(copy(at, length)),
       splice: (_, exchange) => void (chat().spliced = exchange),
       end: () => void (chat().ended = true),
       wake: (_, at) => void (chat().wakeAt = at),
@@ -373,10 +373,13 @@ export class Core {
 }
 
 /**
+ * The promise of a pull() lasts until bytes are given: one that is over at once has workerd ask for
+ * each event twice.
  * @param {Chat} chat
  * @returns {UnderlyingDefaultSource<Bytes>}
  */
 function pullSource(chat) {
+  let served = ignore;
   return {
     start(controller) {
       chat.pulled = true;
@@ -384,6 +387,7 @@ function pullSource(chat) {
         write(bytes) {
           chat.wanted = false; // before enqueue(), which may pull again at once
           controller.enqueue(bytes);
+          served();
         },
         close: () => controller.close(),
         abort: (reason) => controller.error(reason),
@@ -392,6 +396,7 @@ function pullSource(chat) {
     pull() {
       chat.wanted = true;
       for (const exchange of chat.exchanges.values()) exchange.resume();
+      return new Promise((resolve) => (served = () => resolve(undefined)));
     },
     cancel() {
       chat.sink = null;

@@ -51,7 +51,12 @@ export async function pump(core, chat, exchange) {
     step(() => wasm.on_response(Date.now(), id, status, core.put(head)));
     const reader = body?.getReader();
     while (reader) {
-      await clientAsks(chat, exchange);
+      const turn = clientAsks(chat, exchange);
+      if (turn) {
+        chat.waiting = true;
+        await turn;
+        chat.waiting = false;
+      }
       if (exchange.over) return void reader.cancel().catch(ignore);
       const { value, done } = await reader.read();
       if (done) break;
@@ -95,19 +100,16 @@ async function send(core, { url, method, headers, body, abort: { signal } }) {
   }
 }
 
-/** @param {Chat} chat @param {Exchange} exchange */
-async function clientAsks(chat, exchange) {
-  if (chat.finished || exchange.over) return;
-  const { sink } = chat;
-  if (sink?.ready) {  // behind a native pipe
-    chat.waiting = true;
-    await sink.ready();
-    chat.waiting = false;
-  } else if (chat.pulled && !chat.wanted) {
-    chat.waiting = true;
-    await new Promise((resolve) => (exchange.resume = () => resolve(null)));
-    chat.waiting = false;
-  }
+/**
+ * What to wait for until the client takes more; nothing when it already does.
+ * @param {Chat} chat
+ * @param {Exchange} exchange
+ */
+function clientAsks(chat, exchange) {
+  if (chat.finished || exchange.over) return undefined;
+  if (chat.sink?.ready) return chat.sink.ready(); // behind a native pipe
+  if (!chat.pulled || chat.wanted) return undefined;
+  return new Promise((resolve) => (exchange.resume = () => resolve(null)));
 }
 
 /**
