@@ -71,7 +71,7 @@ export class SpillwayConfigError extends Error {
 export class Chat {
   /** @type {Exchange[]} */ started = [];
   /** @type {number[]} */ cancelled = [];
-  /** @type {{ status: number, headers: Headers } | null} */ head = null;
+  /** @type {{ status: number, headers: Record<string, string> } | null} */ head = null;
   /** @type {Bytes[]} */ held = [];
   spliced = 0; // the exchange whose bytes go to the client as they are
   ended = false;
@@ -202,7 +202,7 @@ export class Core {
       },
       cancel: (id) => void chat().cancelled.push(id),
       respond(_, status, at, length) {
-        chat().head = { status, headers: new Headers(JSON.parse(text(at, length))) };
+        chat().head = { status, headers: JSON.parse(text(at, length)) };
       },
       write: (_, at, length) => void chat().held.push(copy(at, length)),
       splice: (_, exchange) => void (chat().spliced = exchange),
@@ -287,7 +287,7 @@ export class Core {
     chat.cancelled = [...chat.exchanges.keys()];
     chat.held = [encoder.encode(chat.answered ? `data: ${STOPPED}\n\n` : STOPPED)];
     if (chat.answered) return;
-    chat.head = { status: 500, headers: new Headers({ 'content-type': 'application/json' }) };
+    chat.head = { status: 500, headers: { 'content-type': 'application/json' } };
   }
 
   /** Does what the last step asked for. @param {Chat} chat */
@@ -316,10 +316,10 @@ export class Core {
     this.#finish(chat);
   }
 
-  /** @param {Chat} chat @param {{ status: number, headers: Headers }} head */
+  /** @param {Chat} chat @param {{ status: number, headers: Record<string, string> }} head */
   #answer(chat, head) {
     chat.answered = true;
-    chat.events = !!head.headers.get('content-type')?.startsWith('text/event-stream');
+    chat.events = !!head.headers['content-type']?.startsWith('text/event-stream');
     if (chat.ended) {
       chat.answer(new Response(chat.held.length ? join(chat.held) : null, head));
       this.#finish(chat);

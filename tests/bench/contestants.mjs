@@ -23,6 +23,10 @@ export const contestants = [
     ask: (answer) => askYardstick('openai', answer),
   },
   {
+    name: 'tee', about: 'native tee() and pipeTo()', server: 'tee', provider: 'openai',
+    ask: (answer) => askYardstick('openai', answer),
+  },
+  {
     name: 'loop', about: 'JavaScript: read() → write()', server: 'loop', provider: 'anthropic',
     ask: (answer) => askYardstick('anthropic', answer),
   },

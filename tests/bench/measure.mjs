@@ -2,8 +2,8 @@
  * What all measurements share.
  *
  * Rules: a figure is the median of its samples; its spread is the middle half of them. Samples of
- * things that are compared are taken in turn (A B A B …), so that whatever disturbs the machine
- * disturbs both, and are compared turn by turn.
+ * things that are compared are taken in turn, each round in another order (A B B A …), so that
+ * whatever disturbs the machine disturbs both, and are compared turn by turn.
  */
 
 import { readFileSync, readdirSync } from 'node:fs';
@@ -96,8 +96,16 @@ export function added(pieces) {
 export const compared = (a, b, compare) =>
   summarize(a.map((sample, turn) => compare(sample, b[turn])));
 
+/** The same things in another order, by chance. @template T @param {T[]} all */
+function shuffled(all) {
+  const rest = [...all];
+  return all.map(() => rest.splice(Math.floor(Math.random() * rest.length), 1)[0]);
+}
+
 /**
- * Takes `count` samples of each, in turn. Gives the samples of each.
+ * Takes `count` samples of each, in turn; each round has an order of its own, for who comes after
+ * whom matters: a process that has just answered still has its code in the caches. Gives the
+ * samples of each.
  * @template {string} Name
  * @template Sample
  * @param {number} count
@@ -109,7 +117,7 @@ export async function inTurn(count, takers) {
   /** @type {Map<Name, Sample[]>} */
   const samples = new Map(entries.map(([name]) => [name, []]));
   for (let round = 0; round < count; ++round) {
-    for (const [name, take] of entries) samples.get(name)?.push(await take());
+    for (const [name, take] of shuffled(entries)) samples.get(name)?.push(await take());
   }
   return /** @type {Record<Name, Sample[]>} */ (Object.fromEntries(samples));
 }

@@ -91,7 +91,7 @@ const config :Workerd.Config = (
   };
 }
 
-/** @typedef {'native' | 'loop' | 'pull' | 'translate' | 'empty'} Yardstick */
+/** @typedef {'native' | 'tee' | 'loop' | 'pull' | 'translate' | 'empty'} Yardstick */
 
 /**
  * One of the yardsticks in workers/.
