@@ -255,6 +255,8 @@ const Dialect anthropic{
     .decode_frame = decode_frame,
     .decode_body = decode_body,
     .takes_audio = false,
+    .header_name = "anthropic-version",
+    .header_value = "2023-06-01",
 };
 
 }  // namespace spillway::adapters

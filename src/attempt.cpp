@@ -64,7 +64,12 @@ void write_request_head(const Provider& provider, const Target& target, const Se
     json::append_escaped(out, key->reveal());
     json.end_text();
   }
-  for (const Header& header : provider.headers) json.key(header.name).string(header.value);
+  std::string_view missing = provider.dialect->header_name;
+  for (const Header& header : provider.headers) {
+    if (header.name == missing) missing = {};
+    json.key(header.name).string(header.value);
+  }
+  if (!missing.empty()) json.key(missing).string(provider.dialect->header_value);
   json.end_object();
   json.end_object();
 }

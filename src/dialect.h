@@ -76,6 +76,9 @@ struct Dialect {
   // A whole body that was not streamed → the events it would have streamed, ending in Done.
   void (*decode_body)(std::string_view body, Events&) = nullptr;
   bool takes_audio = true;  // its requests have a place for sound
+  // A header that every request has, unless the provider's row has one of this name.
+  std::string_view header_name = {};
+  std::string_view header_value = {};
 
   // --- to serve a client
   // Reads `request.body`; true, or `problem` says what is wrong.
