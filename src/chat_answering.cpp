@@ -25,7 +25,7 @@ void Chat::comment(Instant now, bool reading) {
   heard_at_ = now;
   if (!answering_) {
     answering_ = early_ = true;
-    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, {}));
+    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, now - opened_, {}));
   } else if (!reading) {
     return;
   }
@@ -48,7 +48,8 @@ void Chat::commit(Instant now) {
   }
   if (!answering_) {
     answering_ = true;
-    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt_->dropped));
+    shared_.actions.respond(
+        id_, 200, surface_.answer_head(report_.attempts, now - opened_, attempt_->dropped));
   } else if (early_) {
     early_ = false;
     std::string late;
@@ -136,7 +137,8 @@ void Chat::complete(Instant now) {
       identify(now);
       surface_.print(attempt.transcript.answer(), shared_.out);
     }
-    shared_.actions.respond(id_, 200, surface_.answer_head(report_.attempts, attempt.dropped));
+    shared_.actions.respond(id_, 200,
+                            surface_.answer_head(report_.attempts, now - opened_, attempt.dropped));
     flush();
   }
   shared_.actions.end(id_);
@@ -169,8 +171,9 @@ void Chat::answer_error(Instant now, const ClientError& error, Millis retry_afte
     surface_.print_stream_error(error, {}, body);
   } else {
     surface_.print_error(error, body);
-    shared_.actions.respond(id_, error.status,
-                            surface_.error_head(report_.attempts, error, retry_after_ms));
+    shared_.actions.respond(
+        id_, error.status,
+        surface_.error_head(report_.attempts, now - opened_, error, retry_after_ms));
   }
   shared_.actions.write(id_, body);
   shared_.actions.end(id_);

@@ -70,10 +70,10 @@ std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
   return value;
 }
 
-// W3C Server Timing: one metric an attempt, in order, then their sum.
-std::string timing_value(const std::vector<AttemptRecord>& attempts) {
+// W3C Server Timing: one metric an attempt, in order, then all that the client has waited.
+// (Attempts may run side by side, or have a pause between them.)
+std::string timing_value(const std::vector<AttemptRecord>& attempts, Millis total) {
   std::string value;
-  Millis total = 0;
   for (const AttemptRecord& attempt : attempts) {
     if (attempt.outcome.empty()) continue;
     value += "attempt;desc=\"";
@@ -83,18 +83,17 @@ std::string timing_value(const std::vector<AttemptRecord>& attempts) {
     value += "\";dur=";
     append_number(value, attempt.duration_ms);
     value += ", ";
-    total += attempt.duration_ms;
   }
   value += "total;dur=";
   append_number(value, total);
   return value;
 }
 
-void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts) {
+void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts, Millis total) {
   const std::string value = attempts_value(attempts);
   if (value.empty()) return;
   head.add("x-spillway-attempts", value);
-  head.add("server-timing", timing_value(attempts));
+  head.add("server-timing", timing_value(attempts, total));
 }
 
 }  // namespace
@@ -276,7 +275,7 @@ void Surface::print_stream_error(const ClientError& error, std::string_view cut,
   dialect_.encode_stream_error(error, out);
 }
 
-std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
+std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts, Millis total,
                                  const Dropped& dropped) const {
   HeadWriter head(common_);
   head.add("content-type", stream_ ? "text/event-stream; charset=utf-8" : "application/json");
@@ -286,7 +285,7 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts,
     append_token(engine, attempts.back().engine);
     head.add("x-spillway-engine", engine);
   }
-  add_attempts(head, attempts);
+  add_attempts(head, attempts, total);
   if (!dropped.empty()) head.add("x-spillway-dropped", list_of(dropped));
   return head.take();
 }
@@ -304,12 +303,12 @@ void Surface::print_late_head(const std::vector<AttemptRecord>& attempts, const 
   out += "\n\n";
 }
 
-std::string Surface::error_head(const std::vector<AttemptRecord>& attempts,
+std::string Surface::error_head(const std::vector<AttemptRecord>& attempts, Millis total,
                                 const ClientError& error, Millis retry_after_ms) const {
   HeadWriter head(common_);
   head.add("content-type", "application/json");
   head.add("cache-control", "no-store");
-  add_attempts(head, attempts);
+  add_attempts(head, attempts, total);
   if (retry_after_ms >= 0) {
     std::string seconds;
     append_number(seconds, (retry_after_ms + 999) / 1000);

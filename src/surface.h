@@ -66,13 +66,13 @@ class Surface {
   }
   void print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const;
 
-  // Response heads, JSON objects.
-  [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts,
+  // Response heads, JSON objects. `total`: since the request came.
+  [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts, Millis total,
                                         const Dropped& dropped) const;
   // What of the answer's head was not known when the stream began, as comments.
   static void print_late_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped,
                               std::string& out);
-  [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts,
+  [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts, Millis total,
                                        const ClientError& error, Millis retry_after_ms) const;
 
  private:

@@ -51,16 +51,16 @@ TEST(SurfaceHead, OfAnAnswer) {
       {"x-spillway-attempts", "groq:a=rate_limited;12ms, openai:b=timeout;5000ms, acme:org/c:1=ok"},
       {"server-timing",
        "attempt;desc=\"groq:a rate_limited\";dur=12, attempt;desc=\"openai:b timeout\";dur=5000, "
-       "attempt;desc=\"acme:org/c:1 ok\";dur=345, total;dur=5357"},
+       "attempt;desc=\"acme:org/c:1 ok\";dur=345, total;dur=5360"},
       {"x-spillway-dropped", "top_k, seed"},
   };
-  EXPECT_EQ(head_of(surface().answer_head(attempts, {"top_k", "seed"})), expected);
+  EXPECT_EQ(head_of(surface().answer_head(attempts, 5360, {"top_k", "seed"})), expected);
 
   json whole = expected;
   whole["content-type"] = "application/json";
   whole["cache-control"] = "no-store";
   whole.erase("x-spillway-dropped");
-  EXPECT_EQ(head_of(surface(false).answer_head(attempts, {})), whole);
+  EXPECT_EQ(head_of(surface(false).answer_head(attempts, 5360, {})), whole);
 }
 
 TEST(SurfaceHead, OfAnError) {
@@ -70,30 +70,30 @@ TEST(SurfaceHead, OfAnError) {
                       {"content-type", "application/json"},
                       {"cache-control", "no-store"},
                       {"x-spillway-attempts", "groq:a=server;7ms"},
-                      {"server-timing", "attempt;desc=\"groq:a server\";dur=7, total;dur=7"}};
+                      {"server-timing", "attempt;desc=\"groq:a server\";dur=7, total;dur=9"}};
   // A JSON body, whether or not the client asked for a stream.
   for (const bool stream : {false, true})
-    EXPECT_EQ(head_of(surface(stream).error_head(attempts, error_of(FailureKind::server), -1)),
+    EXPECT_EQ(head_of(surface(stream).error_head(attempts, 9, error_of(FailureKind::server), -1)),
               expected);
   const json bare{{"content-type", "application/json"}, {"cache-control", "no-store"}};
-  EXPECT_EQ(head_of(surface(true, "").error_head({}, error_of(FailureKind::server), -1)), bare);
+  EXPECT_EQ(head_of(surface(true, "").error_head({}, 0, error_of(FailureKind::server), -1)), bare);
 }
 
 TEST(SurfaceHead, RetryAfterIsWholeSecondsRoundedUp) {
   const std::pair<Millis, const char*> rows[] = {{0, "0"},     {1, "1"},     {999, "1"},
                                                  {1'000, "1"}, {1'001, "2"}, {86'400'000, "86400"}};
   for (const auto& [wait_ms, seconds] : rows)
-    EXPECT_EQ(head_of(surface().error_head({}, error_of(FailureKind::rate_limited), wait_ms))
+    EXPECT_EQ(head_of(surface().error_head({}, 0, error_of(FailureKind::rate_limited), wait_ms))
                   .at("retry-after"),
               seconds);
-  EXPECT_FALSE(head_of(surface().error_head({}, error_of(FailureKind::rate_limited), -1))
+  EXPECT_FALSE(head_of(surface().error_head({}, 0, error_of(FailureKind::rate_limited), -1))
                    .contains("retry-after"));
 }
 
 TEST(SurfaceHead, OnlyCreditIsNotWorthAnotherTry) {
   for (std::size_t index = 0; index < kFailureKinds; ++index) {
     const auto kind = static_cast<FailureKind>(index);
-    const json head = head_of(surface().error_head({}, error_of(kind), -1));
+    const json head = head_of(surface().error_head({}, 0, error_of(kind), -1));
     EXPECT_EQ(head.value("x-should-retry", ""), kind == FailureKind::quota_exhausted ? "false" : "")
         << name_of(kind);
   }
@@ -135,7 +135,7 @@ TEST(SurfaceHead, ModelsOfAnyNameStayInTheirPlace) {
   for (const std::string& name : names) {
     const std::string engine = "acme:" + name;
     const json head = head_of(surface().answer_head(
-        {{engine, "server", 500, 1}, {engine, "ok", 200, 2}}, {name, "seed"}));
+        {{engine, "server", 500, 1}, {engine, "ok", 200, 2}}, 3, {name, "seed"}));
     const auto token = head.at("x-spillway-engine").get<std::string>();
     EXPECT_EQ(token.find_first_of("\"\\;,= "), std::string::npos) << token;
     EXPECT_EQ(decoded(token), engine) << "nothing is lost";
@@ -151,7 +151,7 @@ TEST(SurfaceHead, ModelsOfAnyNameStayInTheirPlace) {
 
 TEST(SurfaceHead, DroppedNamesAreBounded) {
   const auto dropped = [](std::size_t count) {
-    const json head = head_of(surface().answer_head({}, Dropped(count, "seed")));
+    const json head = head_of(surface().answer_head({}, 0, Dropped(count, "seed")));
     return head.at("x-spillway-dropped").get<std::string>();
   };
   std::string most = "seed";
