@@ -123,8 +123,7 @@ export function serveSpillway(bundle, config) {
 
 /**
  * Workers that a running workerd starts anew for each request, by the name in its header
- * `x-worker`: `empty`, `pull` and `spillway`. All its isolates share what V8 has compiled of the
- * module.
+ * `x-worker`: `empty`, `pull` and `spillway`.
  * @param {string[]} bundle @param {object} config @param {string} upstream
  */
 export function serveIsolates(bundle, config, upstream) {

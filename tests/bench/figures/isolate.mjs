@@ -1,6 +1,6 @@
 /**
- * A new isolate in a workerd that runs: what a client waits for where a platform starts one. The
- * module has been compiled there before, by an earlier isolate, as on an edge.
+ * A new isolate in a workerd that runs: what a client waits for where a platform starts one. It
+ * compiles for itself what it touches of the module: isolates of workerd share none of it.
  */
 
 import { Stop } from '../../../scripts/lib/terminal.mjs';
@@ -36,7 +36,7 @@ export const isolate = {
       spliced: taker('spillway', askSpillway('openai', answer)),
       translated: taker('spillway', askSpillway('anthropic', answer)),
     };
-    await inTurn(2, takers); // the first ones compile the module
+    await inTurn(2, takers); // the first ones warm up the runtime itself
     const { empty, ...times } = await inTurn(turns, takers);
     const over = (/** @type {number[]} */ own) => compared(own, empty, (a, b) => a - b);
     const target = 10;
