@@ -33,13 +33,16 @@ class RequestReader {
   SPILLWAY_RARE bool read_models();
   bool read_messages();
   bool read_message(std::size_t index);
-  bool read_role(Message& message, const std::string& path);
-  bool read_content(Reader& in, Message& message, const std::string& path);
+  bool read_role(Message& message, std::size_t index);
+  bool read_content(Reader& in, Message& message, std::size_t index);
+  SPILLWAY_RARE bool read_parts(Reader& in, Message& message, std::size_t index);
+  SPILLWAY_RARE bool read_refusal(Reader& in, Message& message, std::size_t index);
+  SPILLWAY_RARE bool take_result(Message& message, JsonText id, std::size_t index);
   SPILLWAY_RARE bool read_part(Reader& in, std::vector<Content>& parts, const std::string& path);
   SPILLWAY_RARE bool read_image(Reader& in, Content& part, const std::string& path);
   SPILLWAY_RARE bool read_file(Reader& in, Content& part, std::string_view data_key,
                                const std::string& path);
-  SPILLWAY_RARE bool read_tool_calls(Reader& in, Message& message, const std::string& path);
+  SPILLWAY_RARE bool read_tool_calls(std::string_view calls, Message& message, std::size_t index);
   SPILLWAY_RARE bool read_tool_call(Reader& in, Content& call, const std::string& path);
   SPILLWAY_RARE bool read_tools();
   SPILLWAY_RARE bool read_tool(Tool& tool, const std::string& path);
@@ -59,7 +62,8 @@ class RequestReader {
     request_.verbatim_for = field;
   }
   SPILLWAY_RARE void take_data_url(Content& part);
-  bool count_part(const std::string& path);
+  bool count_part() { return ++parts_ <= limits::parts_max; }
+  SPILLWAY_RARE bool refuse_parts(std::string path);
   void estimate(std::size_t bytes) { estimated_bytes_ += static_cast<std::int64_t>(bytes); }
 
   SPILLWAY_RARE bool refuse(std::string param, std::string message,
@@ -79,8 +83,13 @@ class RequestReader {
   bool has_messages_ = false;
 };
 
-std::string element(std::string_view path, std::size_t index) {
+SPILLWAY_RARE std::string element(std::string_view path, std::size_t index) {
   return std::string(path) + "[" + std::to_string(index) + "]";
+}
+
+// messages[3].content
+SPILLWAY_RARE std::string in_message(std::size_t index, std::string_view member) {
+  return element("messages", index) + "." + std::string(member);
 }
 
 bool RequestReader::refuse_type(Reader& in, std::string param, std::string_view expected) {
@@ -299,7 +308,7 @@ bool RequestReader::read_messages() {
   return in_.ok();
 }
 
-bool RequestReader::read_role(Message& message, const std::string& path) {
+bool RequestReader::read_role(Message& message, std::size_t index) {
   struct Row {
     std::string_view word;
     Role role;
@@ -311,32 +320,38 @@ bool RequestReader::read_role(Message& message, const std::string& path) {
   in.enter_object();
   while (in.next_member()) {
     if (in.key() != "role") continue;
-    if (in.peek() != Type::string) return refuse_type(in, path + ".role", "a string");
+    if (in.peek() != Type::string) return refuse_type(in, in_message(index, "role"), "a string");
     const JsonText word = in.string().value_or(JsonText());
     for (const Row& row : kRoles)
       if (json::equals(word, row.word)) {
         message.role = row.role;
         return true;
       }
-    return refuse(path + ".role",
+    return refuse(in_message(index, "role"),
                   "Expected system, developer, user, assistant or tool, got \"" +
                       json::unescaped(word) + "\"",
                   "invalid_value");
   }
-  return refuse(path + ".role", "Expected a role: system, developer, user, assistant or tool",
-                "missing");
+  return refuse(in_message(index, "role"),
+                "Expected a role: system, developer, user, assistant or tool", "missing");
+}
+
+// What the engine thought comes before what it said.
+SPILLWAY_RARE void take_reasoning(Message& message, JsonText text) {
+  Content thoughts;
+  thoughts.kind = Content::Kind::reasoning;
+  thoughts.text = text;
+  message.content.insert(message.content.begin(), std::move(thoughts));
 }
 
 bool RequestReader::read_message(std::size_t index) {
-  const std::string path = element("messages", index);
-  if (in_.peek() != Type::object) return refuse_type(in_, path, "an object");
+  if (in_.peek() != Type::object) return refuse_type(in_, element("messages", index), "an object");
   Message message;
   message.raw = in_.raw();
-  if (!in_.ok() || !read_role(message, path)) return false;
+  if (!in_.ok() || !read_role(message, index)) return false;
 
   bool has_content = false;
-  Content result;
-  result.kind = Content::Kind::tool_result;
+  JsonText answered;  // the call that a tool's message answers
   JsonText reasoning;
   std::string_view calls;
   Reader in(message.raw);
@@ -345,52 +360,59 @@ bool RequestReader::read_message(std::size_t index) {
     if (in.key() == "content") {
       has_content = in.peek() != Type::null;
       if (in.null()) continue;
-      if (!read_content(in, message, path + ".content")) return false;
+      if (!read_content(in, message, index)) return false;
     } else if (in.key() == "tool_calls" && message.role == Role::assistant) {
       if (!in.null()) calls = in.raw();
     } else if (in.key() == "tool_call_id" && message.role == Role::tool) {
-      if (in.peek() != Type::string) return refuse_type(in, path + ".tool_call_id", "a string");
-      result.id = in.string().value_or(JsonText());
+      if (in.peek() != Type::string)
+        return refuse_type(in, in_message(index, "tool_call_id"), "a string");
+      answered = in.string().value_or(JsonText());
     } else if (in.key() == "name") {
       message.name = in.string().value_or(JsonText());
     } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
       const JsonText text = in.string().value_or(JsonText());
       if (!text.empty()) reasoning = text;  // under two names it is the same
     } else if (in.key() == "refusal" && in.peek() == Type::string) {
-      Content refusal;
-      refusal.kind = Content::Kind::refusal;
-      refusal.text = in.string().value_or(JsonText());
-      message.content.push_back(std::move(refusal));
-      if (!count_part(path + ".refusal")) return false;
+      if (!read_refusal(in, message, index)) return false;
     } else if (in.key() != "role") {
       note_member(in);
     }
   }
-  if (!reasoning.empty()) {
-    Content thoughts;
-    thoughts.kind = Content::Kind::reasoning;
-    thoughts.text = reasoning;
-    message.content.insert(message.content.begin(), std::move(thoughts));
-  }
+  if (!reasoning.empty()) take_reasoning(message, reasoning);
   // Last, whatever the order of the members: an answer to calls must follow them.
-  Reader at_calls(calls);
-  if (!calls.empty() && !read_tool_calls(at_calls, message, path + ".tool_calls")) return false;
+  if (!calls.empty() && !read_tool_calls(calls, message, index)) return false;
   if (!has_content && message.role != Role::assistant)
-    return refuse(path + ".content", "Expected a string or an array of content parts", "missing");
-  if (message.role == Role::tool) {
-    if (result.id.empty())
-      return refuse(path + ".tool_call_id", "Expected the id of the tool call that this answers",
-                    "missing");
-    result.name = message.name;
-    if (message.content.size() == 1 && message.content.front().raw.empty()) {
-      result.text = message.content.front().text;
-    } else {
-      result.parts = std::move(message.content);
-    }
-    message.content.clear();
-    message.content.push_back(std::move(result));
-  }
+    return refuse(in_message(index, "content"), "Expected a string or an array of content parts",
+                  "missing");
+  if (message.role == Role::tool && !take_result(message, answered, index)) return false;
   request_.messages.push_back(std::move(message));
+  return true;
+}
+
+bool RequestReader::read_refusal(Reader& in, Message& message, std::size_t index) {
+  Content refusal;
+  refusal.kind = Content::Kind::refusal;
+  refusal.text = in.string().value_or(JsonText());
+  message.content.push_back(std::move(refusal));
+  return count_part() || refuse_parts(in_message(index, "refusal"));
+}
+
+// What a tool said: the message's content, under the id of the call.
+bool RequestReader::take_result(Message& message, JsonText id, std::size_t index) {
+  if (id.empty())
+    return refuse(in_message(index, "tool_call_id"),
+                  "Expected the id of the tool call that this answers", "missing");
+  Content result;
+  result.kind = Content::Kind::tool_result;
+  result.id = id;
+  result.name = message.name;
+  if (message.content.size() == 1 && message.content.front().raw.empty()) {
+    result.text = message.content.front().text;
+  } else {
+    result.parts = std::move(message.content);
+  }
+  message.content.clear();
+  message.content.push_back(std::move(result));
   return true;
 }
 
@@ -406,32 +428,36 @@ void RequestReader::note_member(Reader& in) {
   known.push_back(request_.keep(std::move(name)));
 }
 
-bool RequestReader::count_part(const std::string& path) {
-  if (++parts_ <= limits::parts_max) return true;
-  return refuse(path,
+bool RequestReader::refuse_parts(std::string path) {
+  return refuse(std::move(path),
                 "Expected at most " + std::to_string(limits::parts_max) + " content parts in all",
                 "too_many");
 }
 
-bool RequestReader::read_content(Reader& in, Message& message, const std::string& path) {
+bool RequestReader::read_content(Reader& in, Message& message, std::size_t index) {
   if (in.peek() == Type::string) {
     Content part;
     part.text = in.string().value_or(JsonText());
     estimate(part.text.escaped().size());
     message.content.push_back(std::move(part));
-    return count_part(path);
+    return count_part() || refuse_parts(in_message(index, "content"));
   }
+  return read_parts(in, message, index);
+}
+
+bool RequestReader::read_parts(Reader& in, Message& message, std::size_t index) {
+  const std::string path = in_message(index, "content");
   if (in.peek() != Type::array)
     return refuse_type(in, path, "a string or an array of content parts");
   in.enter_array();
-  for (std::size_t index = 0; in.next_element(); ++index)
-    if (!read_part(in, message.content, element(path, index))) return false;
+  for (std::size_t part = 0; in.next_element(); ++part)
+    if (!read_part(in, message.content, element(path, part))) return false;
   return true;
 }
 
 bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std::string& path) {
   if (in.peek() != Type::object) return refuse_type(in, path, "an object");
-  if (!count_part(path)) return false;
+  if (!count_part()) return refuse_parts(path);
   Content part;
   part.raw = in.raw();
   part.kind = Content::Kind::other;
@@ -545,13 +571,16 @@ bool RequestReader::read_file(Reader& in, Content& part, std::string_view data_k
   return true;
 }
 
-bool RequestReader::read_tool_calls(Reader& in, Message& message, const std::string& path) {
+bool RequestReader::read_tool_calls(std::string_view calls, Message& message, std::size_t index) {
+  const std::string path = in_message(index, "tool_calls");
+  Reader in(calls);
   if (in.peek() != Type::array) return refuse_type(in, path, "an array of tool calls");
   in.enter_array();
-  for (std::size_t index = 0; in.next_element(); ++index) {
+  for (std::size_t at = 0; in.next_element(); ++at) {
     Content call;
     call.kind = Content::Kind::tool_call;
-    if (!count_part(path) || !read_tool_call(in, call, element(path, index))) return false;
+    if (!count_part()) return refuse_parts(path);
+    if (!read_tool_call(in, call, element(path, at))) return false;
     message.content.push_back(std::move(call));
   }
   return true;

@@ -49,24 +49,28 @@ std::uint64_t Chat::random() {
 void Chat::start(Instant now) {
   std::vector<Engine> engines;
   ConfigProblem problem;
-  switch (resolve(shared_.config, *request_, policy_, engines, problem)) {
-    case Resolution::ok:
-      break;
-    case Resolution::unknown_model:
-      return answer_error(
-          now, {404, "invalid_request_error", "model_not_found", problem.message, problem.path},
-          -1);
-    case Resolution::bad_policy:
-      return answer_error(
-          now, {400, "invalid_request_error", "invalid_policy", problem.message, problem.path}, -1);
+  const Resolution resolution = resolve(shared_.config, *request_, policy_, engines, problem);
+  if (resolution != Resolution::ok) return refuse_policy(now, resolution, problem);
+  bool all_fit = !engines.empty();
+  for (Engine& engine : engines) {
+    const Unfit why = unfit(*request_, engine, shared_.config.provider_of(engine));
+    all_fit = all_fit && why == Unfit::no;
+    chain_.push_back({std::move(engine)});
   }
-  for (Engine& engine : engines) chain_.push_back({std::move(engine)});
-  if (!skip_unfit(now)) return;
+  if (!all_fit && !skip_unfit(now)) return;
   messages_ = request_->messages.size();
   keeps_text_ = policy_.rescue && surface_.streams() && !request_->verbatim && chain_.size() > 1 &&
                 request_->messages.back().role != Role::assistant;
   if (policy_.hedge.on) shared_.pace.earn(policy_.hedge.extra_per_mille);
   try_next(now);
+}
+
+void Chat::refuse_policy(Instant now, Resolution resolution, const ConfigProblem& problem) {
+  if (resolution == Resolution::bad_policy)
+    return answer_error(
+        now, {400, "invalid_request_error", "invalid_policy", problem.message, problem.path}, -1);
+  answer_error(
+      now, {404, "invalid_request_error", "model_not_found", problem.message, problem.path}, -1);
 }
 
 void Chat::skip(Candidate& candidate, std::string_view word, std::string_view text) {
@@ -196,7 +200,7 @@ bool Chat::begin(Instant now, std::size_t index) {
   shared_.out.clear();
   write_request_head(provider, target, key, shared_.out);
   shared_.actions.fetch(attempt_->exchange, shared_.out, body);
-  expect_slowness(now);
+  if (policy_.hedge.on) expect_slowness(now);
   shared_.out.clear();  // flush() is never to find this there
   arm(now);
   return true;

@@ -58,7 +58,9 @@ class Chat {
   };
 
   // choosing
-  bool skip_unfit(Instant now);
+  SPILLWAY_RARE void refuse_policy(Instant now, Resolution resolution,
+                                   const ConfigProblem& problem);
+  SPILLWAY_RARE bool skip_unfit(Instant now);
   SPILLWAY_RARE void skip(Candidate& candidate, std::string_view word, std::string_view text);
   [[nodiscard]] Instant ready_at(Instant now, const Candidate& candidate) const;
   [[nodiscard]] std::optional<std::size_t> pick(Instant now, std::size_t except = SIZE_MAX) const;
@@ -69,6 +71,8 @@ class Chat {
   // reading
   bool take_frame(Instant now, const Frame& frame);
   bool take_event(Instant now, const Event& event);
+  SPILLWAY_RARE void take_failure(Instant now, const Failed& failure);
+  SPILLWAY_RARE void take_garbled(Instant now, const Garbled& garbled);
   void print_parts(Instant now);
   void identify(Instant now);
   void drain_frames(Instant now);
@@ -89,7 +93,7 @@ class Chat {
   void flush();
 
   // asking a second engine while the first is slow
-  void expect_slowness(Instant now);
+  SPILLWAY_RARE void expect_slowness(Instant now);
   SPILLWAY_RARE void hedge(Instant now);
   void turn();
   void settle_race(Instant now);

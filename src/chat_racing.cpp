@@ -26,7 +26,7 @@ void Chat::turn() {
 // An attempt has begun: when it counts as slow.
 void Chat::expect_slowness(Instant now) {
   const Hedge& hedge = policy_.hedge;
-  racing_ = hedge.on && attempt_->target.stream && !rescue_;
+  racing_ = attempt_->target.stream && !rescue_;
   hedge_at_ = Instant::never();
   if (!racing_ || hedged_ || (!request_->tools.empty() && !hedge.tools)) return;
   const Millis usual = hedge.after_ms > 0 ? hedge.after_ms : shared_.pace.p95(engine().id);

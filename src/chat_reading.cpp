@@ -88,19 +88,11 @@ bool Chat::take_frame(Instant now, const Frame& frame) {
 bool Chat::take_event(Instant now, const Event& event) {
   Attempt& attempt = *attempt_;
   if (const auto* failure = std::get_if<Failed>(&event)) {
-    if (failure->body.empty()) {
-      fail(now, ended_with(json::unescaped(failure->finish)));
-      return false;
-    }
-    ResponseHead head;
-    head.status = attempt.status;
-    attempt.told = attempt.mode == Mode::splice && state_ == ChatState::committed &&
-                   Surface::is_error(failure->body);
-    fail(now, classify(now, head, failure->body));
+    take_failure(now, *failure);
     return false;
   }
   if (const auto* garbled = std::get_if<Garbled>(&event)) {
-    fail(now, failed(FailureKind::protocol, std::string("unreadable event: ") + garbled->problem));
+    take_garbled(now, *garbled);
     return false;
   }
   if (const auto* started = std::get_if<Started>(&event)) {
@@ -122,6 +114,20 @@ bool Chat::take_event(Instant now, const Event& event) {
   attempt.transcript.take(event, shared_.parts);
   print_parts(now);
   return true;
+}
+
+void Chat::take_failure(Instant now, const Failed& failure) {
+  if (failure.body.empty()) return fail(now, ended_with(json::unescaped(failure.finish)));
+  Attempt& attempt = *attempt_;
+  ResponseHead head;
+  head.status = attempt.status;
+  attempt.told = attempt.mode == Mode::splice && state_ == ChatState::committed &&
+                 Surface::is_error(failure.body);
+  fail(now, classify(now, head, failure.body));
+}
+
+void Chat::take_garbled(Instant now, const Garbled& garbled) {
+  fail(now, failed(FailureKind::protocol, std::string("unreadable event: ") + garbled.problem));
 }
 
 void Chat::identify(Instant now) {

@@ -19,6 +19,8 @@ const char* find_line_end(const char* at, const char* end) {
       [](char c) { return c == '\n' || c == '\r'; });
 }
 
+constexpr std::string_view kBom = "\xEF\xBB\xBF";
+
 }  // namespace
 
 void Framing::feed(std::string_view bytes) {
@@ -94,8 +96,12 @@ void Framing::read_field(Span line) {
   }
   if (data_lines_++ == 0) {
     data_ = value;
-    return;
+  } else {
+    join_line(value);
   }
+}
+
+void Framing::join_line(Span value) {
   if (data_lines_ == 2) joined_.assign(at(data_));
   joined_.push_back('\n');
   joined_.append(at(value));
@@ -118,18 +124,21 @@ std::optional<Frame> Framing::overflow() {
   return std::nullopt;
 }
 
+// At the very beginning, at a byte that a BOM begins with. False: more of it must come first.
+bool Framing::skip_bom() {
+  const bool may_be_bom = kBom.substr(0, input_.size()) == input_.substr(0, kBom.size());
+  if (may_be_bom && input_.size() < kBom.size() && !ended_) {
+    keep_rest();
+    return false;
+  }
+  if (may_be_bom && input_.size() >= kBom.size()) frame_ = line_ = scanned_ = kBom.size();
+  return true;
+}
+
 std::optional<Frame> Framing::next() {
   if (input_.empty()) return std::nullopt;
-  if (at_start_) {
-    constexpr std::string_view bom = "\xEF\xBB\xBF";
-    const bool may_be_bom = bom.substr(0, input_.size()) == input_.substr(0, bom.size());
-    if (may_be_bom && input_.size() < bom.size() && !ended_) {
-      keep_rest();
-      return std::nullopt;
-    }
-    at_start_ = false;
-    if (may_be_bom && input_.size() >= bom.size()) frame_ = line_ = scanned_ = bom.size();
-  }
+  if (at_start_ && kBom.front() == input_.front() && !skip_bom()) return std::nullopt;
+  at_start_ = false;
   Span line;
   while (take_line(line)) {
     if (line.begin + line.size - frame_ > limits::frame_bytes_max) return overflow();

@@ -23,6 +23,8 @@
 #include <string>
 #include <string_view>
 
+#include "rare.h"
+
 namespace spillway {
 
 enum class FrameKind : std::uint8_t { sse, ndjson };
@@ -58,11 +60,13 @@ class Framing {
   [[nodiscard]] bool take_line(Span& line);
   void keep_rest();
   void read_field(Span line);
+  SPILLWAY_RARE void join_line(Span value);
+  SPILLWAY_RARE bool skip_bom();
   void start_frame();
   // Nothing so far that a frame would be made of: pings and ids need not be kept.
   [[nodiscard]] bool frame_is_empty() const { return data_lines_ == 0 && event_.size == 0; }
   std::optional<Frame> dispatch();
-  std::optional<Frame> overflow();
+  SPILLWAY_RARE std::optional<Frame> overflow();
 
   FrameKind kind_;
   std::string_view input_;   // being read: the lent chunk, or kept_; empty between chunks

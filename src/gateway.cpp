@@ -230,56 +230,77 @@ ChatId Gateway::open(Instant now, std::uint64_t seed, HttpRequest request) {
     answer_preflight(call);
     return call.id;
   }
-  const bool is_model = starts_with(call.path, std::string(kModelsPath) + "/");
-  const bool is_get = call.path == kHealthPath || call.path == kModelsPath || is_model;
-  if (!is_get && call.path != kChatPath) {
-    refuse(call, mistake(404, "not_found",
-                         "There is nothing at " + call.path +
-                             ". Known: POST /v1/chat/completions, GET /v1/models, GET /health"));
-  } else if (is_get ? call.method != "GET" && call.method != "HEAD" : call.method != "POST") {
-    std::string allow;
-    append_member(allow, "allow", is_get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
-    refuse(call,
-           mistake(405, "method_not_allowed",
-                   "Expected " + std::string(is_get ? "GET" : "POST") + " " + call.path),
-           allow);
-  } else if (call.path == kHealthPath) {
-    answer_health(now, call);
+  if (call.path != kChatPath) {
+    answer_other(now, call);
+  } else if (call.method != "POST") {
+    refuse_method(call, "POST", "POST, OPTIONS");
   } else if (!allowed(call)) {
-    const bool unset = config_->client_keys.empty() && config_->client_key_digests.empty();
-    refuse(call, {401, "authentication_error", "invalid_api_key",
-                  unset ? "This Spillway serves no one but its own machine yet: set SPILLWAY_KEYS "
-                          "to the client keys "
-                          "it shall accept (comma-separated, plain or sha256:<hex>)"
-                        : "Expected a client key of this Spillway: authorization: Bearer <key>",
-                  ""});
-  } else if (call.path == kModelsPath) {
-    answer_models(call);
-  } else if (is_model) {
-    answer_model(call, std::string_view(call.path).substr(kModelsPath.size() + 1));
+    refuse_key(call);
   } else {
     open_chat(now, call, request);
   }
   return call.id;
 }
 
+// What is no chat.
+void Gateway::answer_other(Instant now, const Call& call) {
+  const bool is_model = starts_with(call.path, std::string(kModelsPath) + "/");
+  if (!is_model && call.path != kHealthPath && call.path != kModelsPath) {
+    refuse(call, mistake(404, "not_found",
+                         "There is nothing at " + call.path +
+                             ". Known: POST /v1/chat/completions, GET /v1/models, GET /health"));
+  } else if (call.method != "GET" && call.method != "HEAD") {
+    refuse_method(call, "GET", "GET, HEAD, OPTIONS");
+  } else if (call.path == kHealthPath) {
+    answer_health(now, call);
+  } else if (!allowed(call)) {
+    refuse_key(call);
+  } else if (is_model) {
+    answer_model(call, std::string_view(call.path).substr(kModelsPath.size() + 1));
+  } else {
+    answer_models(call);
+  }
+}
+
+void Gateway::refuse_method(const Call& call, std::string_view expected, std::string_view allowed) {
+  std::string allow;
+  append_member(allow, "allow", allowed);
+  refuse(call,
+         mistake(405, "method_not_allowed", "Expected " + std::string(expected) + " " + call.path),
+         allow);
+}
+
+void Gateway::refuse_key(const Call& call) {
+  const bool unset = config_->client_keys.empty() && config_->client_key_digests.empty();
+  refuse(call, {401, "authentication_error", "invalid_api_key",
+                unset ? "This Spillway serves no one but its own machine yet: set SPILLWAY_KEYS "
+                        "to the client keys "
+                        "it shall accept (comma-separated, plain or sha256:<hex>)"
+                      : "Expected a client key of this Spillway: authorization: Bearer <key>",
+                ""});
+}
+
+void Gateway::refuse_size(const Call& call) {
+  refuse(call, mistake(413, "request_too_large",
+                       "Expected a body of at most " + std::to_string(config_->request_bytes_max) +
+                           " bytes"));
+}
+
+void Gateway::refuse_load(const Call& call) {
+  refuse(call,
+         {503, "server_error", "too_many_chats",
+          "This instance serves " + std::to_string(router_.chats()) + " chats, its limit", ""});
+}
+
 void Gateway::open_chat(Instant now, Call& call, HttpRequest& request) {
   if (request.body_too_large || request.body.size() > config_->request_bytes_max)
-    return refuse(call, mistake(413, "request_too_large",
-                                "Expected a body of at most " +
-                                    std::to_string(config_->request_bytes_max) + " bytes"));
-  if (router_.chats() >= config_->chats_max)
-    return refuse(
-        call,
-        {503, "server_error", "too_many_chats",
-         "This instance serves " + std::to_string(router_.chats()) + " chats, its limit", ""});
+    return refuse_size(call);
+  if (router_.chats() >= config_->chats_max) return refuse_load(call);
   auto chat = std::make_unique<ChatRequest>();
   chat->body = std::move(request.body);
   chat->dialect = &adapters::openai_chat;
   BadRequest problem;
-  if (!chat->dialect->decode_request(*chat, problem))
-    return refuse(call,
-                  mistake(400, problem.code, std::move(problem.message), std::move(problem.param)));
+  if (!chat->dialect->decode_request(*chat, problem)) return refuse_body(call, problem);
   ChatOpening opening;
   opening.id = call.id;
   opening.request = std::move(chat);
@@ -288,6 +309,10 @@ void Gateway::open_chat(Instant now, Call& call, HttpRequest& request) {
   opening.seed = call.seed;
   opening.embedded = call.trusted;
   router_.open(now, std::move(opening));
+}
+
+void Gateway::refuse_body(const Call& call, const BadRequest& problem) {
+  refuse(call, mistake(400, problem.code, problem.message, problem.param));
 }
 
 void Gateway::answer_models(const Call& call) {

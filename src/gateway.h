@@ -48,6 +48,13 @@ class Gateway {
   SPILLWAY_RARE void refuse(const Call& call, const ClientError& error,
                             std::string_view more_headers = {});
   SPILLWAY_RARE void answer_preflight(const Call& call);
+  SPILLWAY_RARE void answer_other(Instant now, const Call& call);
+  SPILLWAY_RARE void refuse_method(const Call& call, std::string_view expected,
+                                   std::string_view allowed);
+  SPILLWAY_RARE void refuse_key(const Call& call);
+  SPILLWAY_RARE void refuse_size(const Call& call);
+  SPILLWAY_RARE void refuse_load(const Call& call);
+  SPILLWAY_RARE void refuse_body(const Call& call, const BadRequest& problem);
   [[nodiscard]] bool allowed(const Call& call) const;
 
   std::unique_ptr<const Config> config_;

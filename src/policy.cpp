@@ -240,37 +240,39 @@ SPILLWAY_RARE std::string unknown_model(const Config& config, std::string_view n
          names_of_routes(config) + ")";
 }
 
+// Where the request names what no engine stands for: the field of the `index`th name.
+SPILLWAY_RARE std::string path_of(const ChatRequest& request, const Policy& policy,
+                                  std::size_t index) {
+  const auto element = [](std::string_view list, std::size_t at) {
+    return std::string(list) + "[" + std::to_string(at) + "]";
+  };
+  if (!policy.chain.empty()) return element("spillway.chain", index);
+  if (index == 0 && (!request.model.empty() || request.models.empty())) return "model";
+  return element("models", index - (request.model.empty() ? 0 : 1));
+}
+
 }  // namespace
 
 Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy,
                    std::vector<Engine>& chain, ConfigProblem& problem) {
-  struct Named {
-    std::string path;
-    std::string_view name;
-  };
-  std::vector<Named> named;
-  if (!request.model.empty()) named.push_back({"model", request.model});
-  for (std::size_t index = 0; index < request.models.size(); ++index)
-    named.push_back({"models[" + std::to_string(index) + "]", request.models[index]});
-  if (named.empty()) named.push_back({"model", config.default_route});
+  std::vector<std::string_view> named;
+  if (!request.model.empty()) named.push_back(request.model);
+  for (const std::string& name : request.models) named.push_back(name);
+  if (named.empty()) named.push_back(config.default_route);
 
   // The first route that is named gives the policy.
-  for (const Named& each : named)
-    if (const Route* route = config.find_route(each.name)) {
+  for (const std::string_view name : named)
+    if (const Route* route = config.find_route(name)) {
       policy = route->policy;
       break;
     }
   policy.chain.clear();
   if (!request.policy.empty() && !read_policy(request.policy, "spillway", policy, problem))
     return Resolution::bad_policy;
-  if (!policy.chain.empty()) {
-    named.clear();
-    for (std::size_t index = 0; index < policy.chain.size(); ++index)
-      named.push_back({"spillway.chain[" + std::to_string(index) + "]", policy.chain[index]});
-  }
-  for (const Named& each : named)
-    if (!append_engines(config, each.name, chain)) {
-      problem = {each.path, unknown_model(config, each.name)};
+  if (!policy.chain.empty()) named.assign(policy.chain.begin(), policy.chain.end());
+  for (std::size_t index = 0; index < named.size(); ++index)
+    if (!append_engines(config, named[index], chain)) {
+      problem = {path_of(request, policy, index), unknown_model(config, named[index])};
       return Resolution::unknown_model;
     }
   return Resolution::ok;

@@ -242,7 +242,10 @@ void Transcript::emit(const Part& part, Parts& out) {
     out.emplace_back(Opening{});
   }
   out.push_back(part);
-  if (!gathering_) return;
+  if (gathering_) gather(part);
+}
+
+void Transcript::gather(const Part& part) {
   if (const auto* begin = std::get_if<PartBegin>(&part)) {
     answer_.pieces.push_back({begin->kind,
                               {},

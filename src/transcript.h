@@ -69,6 +69,7 @@ class Transcript {
   void say(PartKind kind, JsonText text, JsonText signature, Parts& out);
   void end_part(Parts& out);
   void emit(const Part& part, Parts& out);
+  SPILLWAY_RARE void gather(const Part& part);
   void count(const Usage& usage);
   Call* find_call(CallKey key);
 
