@@ -12,6 +12,7 @@
 
 #include "adapters.h"
 #include "anthropic_upstream.h"
+#include "rare.h"
 
 namespace spillway::adapters {
 namespace {
@@ -88,12 +89,9 @@ bool has_members(std::string_view object) {
   return in.enter_object() && in.next_member();
 }
 
-// What a block or its delta says; the types of deltas end in _delta.
-void tell(const Block& block, CallKey key, Events& out) {
+SPILLWAY_RARE void tell_no_text(const Block& block, CallKey key, Events& out) {
   const std::string_view type = block.type.escaped();
-  if (type == "text" || type == "text_delta") {
-    if (!block.text.empty()) out.emplace_back(Text{block.text});
-  } else if (type == "thinking" || type == "thinking_delta" || type == "signature_delta") {
+  if (type == "thinking" || type == "thinking_delta" || type == "signature_delta") {
     if (!block.thinking.empty() || !block.signature.empty())
       out.emplace_back(Reasoning{block.thinking, block.signature});
   } else if (type == "redacted_thinking") {
@@ -107,8 +105,17 @@ void tell(const Block& block, CallKey key, Events& out) {
   }
 }
 
-void tell_stop(JsonText word, Events& out) {
-  if (word.empty()) return;
+// What a block or its delta says; the types of deltas end in _delta.
+void tell(const Block& block, CallKey key, Events& out) {
+  const std::string_view type = block.type.escaped();
+  if (type == "text" || type == "text_delta") {
+    if (!block.text.empty()) out.emplace_back(Text{block.text});
+  } else if (!type.empty()) {
+    tell_no_text(block, key, out);
+  }
+}
+
+SPILLWAY_RARE void tell_stop(JsonText word, Events& out) {
   FinishReason reason = FinishReason::other;
   for (const StopReason& row : kStopReasons)
     if (row.word == word.escaped()) reason = row.reason;
@@ -165,7 +172,8 @@ Head tell_message(Reader& in, Events& out) {
     } else if (in.key() == "content" && in.enter_array()) {
       for (CallKey index = 0; in.next_element(); ++index) tell(read_block(in), index, out);
     } else if (in.key() == "stop_reason") {
-      tell_stop(in.string().value_or(JsonText()), out);
+      if (const JsonText word = in.string().value_or(JsonText()); !word.empty())
+        tell_stop(word, out);
     } else if (in.key() == "usage") {
       tell_usage(in, out);
     }
@@ -199,50 +207,43 @@ JsonText tell_event(Reader& in, Events& out) {
     }
   }
   tell(block, index, out);
-  tell_stop(block.stop_reason, out);
+  if (!block.stop_reason.empty()) tell_stop(block.stop_reason, out);
   return type;
 }
 
 // Takes back what was told of text that turned out to be broken.
-bool finish(Reader& in, std::size_t told, Events& out) {
-  if (in.finish()) return true;
+SPILLWAY_RARE void tell_garbled(const char* problem, std::size_t told, Events& out) {
   out.resize(told);
-  out.emplace_back(Garbled{in.problem()});
-  return false;
+  out.emplace_back(Garbled{problem});
 }
 
+SPILLWAY_RARE void tell_failed(std::string_view error, Events& out) {
+  out.emplace_back(Failed{error, {}});
+}
+
+SPILLWAY_RARE void tell_done(Events& out) { out.emplace_back(Done{}); }
+
 void decode_frame(const Frame& frame, Events& out) {
-  if (frame.event == "error") {
-    out.emplace_back(Failed{frame.data, {}});
-    return;
-  }
-  if (frame.data == "[DONE]") {  // not of this dialect, but gateways that speak both send it
-    out.emplace_back(Done{});
-    return;
-  }
+  if (frame.event == "error") return tell_failed(frame.data, out);
+  // Not of this dialect, but gateways that speak both send it.
+  if (frame.data == "[DONE]") return tell_done(out);
   Reader in(frame.data);
-  if (in.peek() != Type::object) {
-    out.emplace_back(Garbled{"expected a JSON object"});
-    return;
-  }
   const std::size_t told = out.size();
+  if (in.peek() != Type::object) return tell_garbled("expected a JSON object", told, out);
   const JsonText type = tell_event(in, out);
-  if (!finish(in, told, out)) return;
-  if (type.escaped() == "error") out.emplace_back(Failed{frame.data, {}});
-  if (type.escaped() == "message_stop") out.emplace_back(Done{});
+  if (!in.finish()) return tell_garbled(in.problem(), told, out);
+  if (type.escaped() == "error") tell_failed(frame.data, out);
+  if (type.escaped() == "message_stop") tell_done(out);
 }
 
 void decode_body(std::string_view body, Events& out) {
   Reader in(body);
-  if (in.peek() != Type::object) {
-    out.emplace_back(Garbled{"expected a JSON object"});
-    return;
-  }
   const std::size_t told = out.size();
+  if (in.peek() != Type::object) return tell_garbled("expected a JSON object", told, out);
   const Head head = tell_message(in, out);
-  if (!finish(in, told, out)) return;
-  if (head.type.escaped() == "error") out.emplace_back(Failed{body, {}});
-  out.emplace_back(Done{});
+  if (!in.finish()) return tell_garbled(in.problem(), told, out);
+  if (head.type.escaped() == "error") tell_failed(body, out);
+  tell_done(out);
 }
 
 }  // namespace

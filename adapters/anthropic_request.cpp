@@ -12,6 +12,7 @@
 
 #include "anthropic_upstream.h"
 #include "limits.h"
+#include "rare.h"
 #include "translate.h"
 
 namespace spillway::adapters::anthropic_upstream {
@@ -37,20 +38,22 @@ class RequestWriter {
 
   void write() {
     limit_output();
-    choose_thinking();
+    if (!request_.reasoning_effort.empty()) choose_thinking();
     out_.begin_object();
     out_.key("model").string(target_.model);
     out_.key("max_tokens").integer(output_tokens_max_);
     out_.key("stream").boolean(target_.stream);
     write_system();
     write_messages();
-    write_tools();
-    write_tool_choice();
+    if (!request_.tools.empty()) {
+      write_tools();
+      write_tool_choice();
+    }
     write_output_config();
-    write_thinking();
+    if (thinking_ != Thinking::unset) write_thinking();
     write_sampling();
-    write_stop();
-    write_user();
+    if (!request_.stop.empty()) write_stop();
+    if (!request_.user.empty()) write_user();
     drop_the_rest();
     out_.end_object();
   }
@@ -85,7 +88,7 @@ class RequestWriter {
     return last == request_.messages.rbegin() || (calls && !is_signed);
   }
 
-  void choose_budget(std::int64_t tokens) {
+  SPILLWAY_RARE void choose_budget(std::int64_t tokens) {
     if (translate::forces_tool(request_, target_) || goes_on_without_thoughts()) {
       drop(dropped_, "reasoning_effort");
       return;
@@ -100,7 +103,7 @@ class RequestWriter {
     }
   }
 
-  void choose_thinking() {
+  SPILLWAY_RARE void choose_thinking() {
     const std::optional<Effort> asked = translate::effort_of(request_, target_, dropped_);
     if (!asked) return;
     const bool is_off = asked->level == Effort::Level::none;
@@ -138,13 +141,18 @@ class RequestWriter {
         content_.write(part);
       }
     });
-    if (needs_format_instruction()) {  // there is no such mode, only the one with a schema
-      drop(dropped_, "response_format");
+    if (needs_format_instruction()) {
       begin();
-      out_.begin_object().key("type").string("text");
-      out_.key("text").string(translate::format_instruction(request_.response_format)).end_object();
+      write_format_instruction();
     }
     if (any) out_.end_array();
+  }
+
+  // There is no such mode, only the one with a schema.
+  SPILLWAY_RARE void write_format_instruction() {
+    drop(dropped_, "response_format");
+    out_.begin_object().key("type").string("text");
+    out_.key("text").string(translate::format_instruction(request_.response_format)).end_object();
   }
 
   void write_messages() {
@@ -164,8 +172,7 @@ class RequestWriter {
     out_.end_array();
   }
 
-  void write_tools() {
-    if (request_.tools.empty()) return;
+  SPILLWAY_RARE void write_tools() {
     out_.key("tools").begin_array();
     for (const Tool& tool : request_.tools) {
       if (tool.name.empty()) {
@@ -184,9 +191,8 @@ class RequestWriter {
     out_.end_array();
   }
 
-  void write_tool_choice() {
+  SPILLWAY_RARE void write_tool_choice() {
     using Kind = ToolChoice::Kind;
-    if (request_.tools.empty()) return;
     const Kind kind = translate::choice_of(request_, target_, dropped_);
     const bool one_at_a_time = request_.parallel_tool_calls == false && kind != Kind::none;
     if (kind == Kind::unset && !one_at_a_time) return;
@@ -211,22 +217,23 @@ class RequestWriter {
   }
 
   void write_output_config() {
-    const ResponseFormat& format = request_.response_format;
-    const bool has_schema = format.kind == ResponseFormat::Kind::json_schema;
-    if (!has_schema && effort_.empty()) return;
+    const bool has_schema = request_.response_format.kind == ResponseFormat::Kind::json_schema;
+    if (has_schema || !effort_.empty()) write_output_config(has_schema);
+  }
+
+  SPILLWAY_RARE void write_output_config(bool has_schema) {
     out_.key("output_config").begin_object();
     if (!effort_.empty()) out_.key("effort").string(effort_);
     if (has_schema) {
       out_.key("format").begin_object().key("type").string("json_schema").key("schema");
-      if (write_output_schema(format.schema, out_))
+      if (write_output_schema(request_.response_format.schema, out_))
         drop(dropped_, "response_format.json_schema.schema");
       out_.end_object();
     }
     out_.end_object();
   }
 
-  void write_thinking() {
-    if (thinking_ == Thinking::unset) return;
+  SPILLWAY_RARE void write_thinking() {
     out_.key("thinking").begin_object().key("type");
     switch (thinking_) {
       case Thinking::unset:
@@ -264,7 +271,7 @@ class RequestWriter {
     if (!request_.top_k.empty()) out_.key("top_k").raw(request_.top_k);
   }
 
-  void write_stop() {
+  SPILLWAY_RARE void write_stop() {
     bool any = false;
     for (const JsonText& sequence : request_.stop) {
       if (is_blank(sequence) || has(target_, quirk::no_stop)) {
@@ -278,8 +285,7 @@ class RequestWriter {
     if (any) out_.end_array();
   }
 
-  void write_user() {
-    if (request_.user.empty()) return;
+  SPILLWAY_RARE void write_user() {
     if (request_.user.escaped().size() > limits::anthropic_user_id_bytes_max) {
       drop(dropped_, "user");
     } else {

@@ -11,6 +11,7 @@
 
 #include "adapters.h"
 #include "gemini_upstream.h"
+#include "rare.h"
 
 namespace spillway::adapters {
 namespace {
@@ -62,7 +63,7 @@ struct Piece {
   std::string_view arguments;
 };
 
-void read_function_call(Reader& in, Piece& part) {
+SPILLWAY_RARE void read_function_call(Reader& in, Piece& part) {
   if (!in.enter_object()) return;
   while (in.next_member()) {
     if (in.key() == "name") {
@@ -78,19 +79,23 @@ void read_function_call(Reader& in, Piece& part) {
 // Calls come whole and mostly without an id; under the key of the latest each begins a new one, so
 // calls of different frames never merge. A signature belongs to its part; on plain text there is no
 // place for it but a thought of its own, after the text.
-void tell(Piece part, Events& out) {
-  if (!part.call.name.empty()) {
-    part.call.signature = part.signature;
-    out.emplace_back(part.call);
-    if (!part.arguments.empty()) out.emplace_back(ToolInput{kLatestCall, part.arguments});
-    return;
-  }
+SPILLWAY_RARE void tell_call(Piece& part, Events& out) {
+  part.call.signature = part.signature;
+  out.emplace_back(part.call);
+  if (!part.arguments.empty()) out.emplace_back(ToolInput{kLatestCall, part.arguments});
+}
+
+SPILLWAY_RARE void tell_thought(JsonText text, JsonText signature, Events& out) {
+  out.emplace_back(Reasoning{text, signature});
+}
+
+void tell(Piece& part, Events& out) {
+  if (!part.call.name.empty()) return tell_call(part, out);
   if (!part.text.empty() && !part.is_thought) {
     out.emplace_back(Text{part.text});
     part.text = {};
   }
-  if (!part.text.empty() || !part.signature.empty())
-    out.emplace_back(Reasoning{part.text, part.signature});
+  if (!part.text.empty() || !part.signature.empty()) tell_thought(part.text, part.signature, out);
 }
 
 void tell_part(Reader& in, Events& out) {
@@ -177,6 +182,22 @@ bool reads_blocked(Reader& in) {
   return is_blocked;
 }
 
+// How the answer ends, what it took, that it failed.
+SPILLWAY_RARE void tell_end(const Response& response, std::string_view data, Events& out) {
+  bool went_wrong = false;
+  if (!response.finish.empty()) {
+    const FinishReason reason = finish_reason(response.finish);
+    went_wrong = reason == FinishReason::failed;
+    if (!went_wrong) out.emplace_back(Finished{reason, response.finish});
+  }
+  if (response.has_usage) out.emplace_back(Counted{response.usage});
+  if (response.has_failed) {
+    out.emplace_back(Failed{data, {}});
+  } else if (went_wrong) {
+    out.emplace_back(Failed{{}, response.finish});
+  }
+}
+
 void tell_response(Reader& in, std::string_view data, Events& out) {
   Response response;
   const std::size_t start = out.size();
@@ -198,38 +219,29 @@ void tell_response(Reader& in, std::string_view data, Events& out) {
     }
   }
   out[start] = Started{response.id, response.model};
-  bool went_wrong = false;
-  if (!response.finish.empty()) {
-    const FinishReason reason = finish_reason(response.finish);
-    went_wrong = reason == FinishReason::failed;
-    if (!went_wrong) out.emplace_back(Finished{reason, response.finish});
-  }
-  if (response.has_usage) out.emplace_back(Counted{response.usage});
-  if (response.has_failed) {
-    out.emplace_back(Failed{data, {}});
-  } else if (went_wrong) {
-    out.emplace_back(Failed{{}, response.finish});
-  }
+  if (response.has_failed || response.has_usage || !response.finish.empty())
+    tell_end(response, data, out);
+}
+
+SPILLWAY_RARE bool tell_garbled(const char* problem, std::size_t told, Events& out) {
+  out.resize(told);
+  out.emplace_back(Garbled{problem});
+  return false;
 }
 
 // One response or an array of them. False when it is neither, or broken.
 bool tell_responses(std::string_view data, Events& out) {
   Reader in(data);
-  const Type type = in.peek();
-  if (type != Type::object && type != Type::array) {
-    out.emplace_back(Garbled{"expected a JSON object"});
-    return false;
-  }
   const std::size_t told = out.size();
+  const Type type = in.peek();
+  if (type != Type::object && type != Type::array)
+    return tell_garbled("expected a JSON object", told, out);
   if (type == Type::object) {
     tell_response(in, data, out);
   } else if (in.enter_array()) {
     while (in.next_element()) tell_response(in, data, out);
   }
-  if (in.finish()) return true;
-  out.resize(told);
-  out.emplace_back(Garbled{in.problem()});
-  return false;
+  return in.finish() || tell_garbled(in.problem(), told, out);
 }
 
 void decode_frame(const Frame& frame, Events& out) { tell_responses(frame.data, out); }

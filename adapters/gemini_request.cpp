@@ -12,6 +12,7 @@
 
 #include "gemini_upstream.h"
 #include "limits.h"
+#include "rare.h"
 #include "text.h"
 #include "translate.h"
 
@@ -40,8 +41,10 @@ class RequestWriter {
     out_.begin_object();
     write_system();
     write_contents();
-    write_tools();
-    write_tool_config();
+    if (!request_.tools.empty()) {
+      write_tools();
+      write_tool_config();
+    }
     write_generation_config();
     drop_the_rest();
     out_.end_object();
@@ -73,12 +76,16 @@ class RequestWriter {
       }
     });
     if (needs_format_instruction()) {
-      drop(dropped_, "response_format");
       begin();
-      out_.begin_object().key("text");
-      out_.string(translate::format_instruction(request_.response_format)).end_object();
+      write_format_instruction();
     }
     if (any) out_.end_array().end_object();
+  }
+
+  SPILLWAY_RARE void write_format_instruction() {
+    drop(dropped_, "response_format");
+    out_.begin_object().key("text");
+    out_.string(translate::format_instruction(request_.response_format)).end_object();
   }
 
   void write_contents() {
@@ -98,8 +105,7 @@ class RequestWriter {
     out_.end_array();
   }
 
-  void write_tools() {
-    if (request_.tools.empty()) return;
+  SPILLWAY_RARE void write_tools() {
     out_.key("tools").begin_array().begin_object().key("functionDeclarations").begin_array();
     for (const Tool& tool : request_.tools) {
       if (tool.name.empty()) {
@@ -115,8 +121,7 @@ class RequestWriter {
     out_.end_array().end_object().end_array();
   }
 
-  void write_tool_config() {
-    if (request_.tools.empty()) return;
+  SPILLWAY_RARE void write_tool_config() {
     if (request_.parallel_tool_calls == false) drop(dropped_, "parallel_tool_calls");
     using Kind = ToolChoice::Kind;
     const Kind kind = translate::choice_of(request_, target_, dropped_);
@@ -138,9 +143,10 @@ class RequestWriter {
       config.key("maxOutputTokens").integer(tokens);
     }
     write_sampling(config);
-    write_stop(config);
-    write_format(config);
-    write_thinking(config);
+    if (!request_.seed.empty()) write_seed(config);
+    if (!request_.stop.empty()) write_stop(config);
+    if (wants_json() && !needs_format_instruction()) write_format(config);
+    if (!request_.reasoning_effort.empty()) write_thinking(config);
     config.end_object();
     if (text != "{}") out_.key("generationConfig").raw(text);
   }
@@ -169,7 +175,9 @@ class RequestWriter {
         config.key(field.target_name).raw(field.value);
       }
     }
-    if (request_.seed.empty()) return;
+  }
+
+  SPILLWAY_RARE void write_seed(Writer& config) {
     const std::optional<std::int64_t> seed = Reader(request_.seed).integer();
     if (seed && *seed >= INT32_MIN && *seed <= INT32_MAX) {  // a 32-bit integer there
       config.key("seed").integer(*seed);
@@ -178,7 +186,7 @@ class RequestWriter {
     }
   }
 
-  void write_stop(Writer& config) {
+  SPILLWAY_RARE void write_stop(Writer& config) {
     std::size_t left = has(target_, quirk::no_stop) ? 0 : limits::gemini_stop_sequences_max;
     bool any = false;
     for (const JsonText& sequence : request_.stop) {
@@ -194,14 +202,13 @@ class RequestWriter {
     if (any) config.end_array();
   }
 
-  void write_format(Writer& config) {
-    if (!wants_json() || needs_format_instruction()) return;
+  SPILLWAY_RARE void write_format(Writer& config) {
     config.key("responseMimeType").string("application/json");
     if (!request_.response_format.schema.empty())
       config.key("responseJsonSchema").raw(request_.response_format.schema);
   }
 
-  void write_thinking(Writer& config) {
+  SPILLWAY_RARE void write_thinking(Writer& config) {
     const std::optional<Effort> asked = translate::effort_of(request_, target_, dropped_);
     if (!asked) return;
     using Level = Effort::Level;

@@ -123,12 +123,13 @@ SPILLWAY_RARE void read_content_piece(Reader& in, bool thinking, Events& out) {
   }
 }
 
+SPILLWAY_RARE void read_content_list(Reader& in, Events& out) {
+  in.enter_array();
+  while (in.next_element()) read_content_piece(in, false, out);
+}
+
 void read_content(Reader& in, Events& out) {
-  if (in.peek() == Type::array) {
-    in.enter_array();
-    while (in.next_element()) read_content_piece(in, false, out);
-    return;
-  }
+  if (in.peek() == Type::array) return read_content_list(in, out);
   const JsonText text = in.string().value_or(JsonText());
   if (!text.empty()) out.emplace_back(Text{text});
 }
@@ -211,31 +212,40 @@ SPILLWAY_RARE bool read_reasoning_details(Reader& in, Events& out) {
   return out.size() > told;
 }
 
-// A `delta`, or the `message` of an answer that was not streamed.
+// What is in a delta beside its text. `reasoned`: some gateways send the same thoughts under two
+// names.
+SPILLWAY_RARE void read_rare_member(Reader& in, bool& reasoned, Events& out) {
+  const std::string_view key = in.key();
+  if (key == "reasoning_content" || key == "reasoning") {
+    const JsonText text = in.string().value_or(JsonText());
+    if (text.empty() || reasoned) return;
+    reasoned = true;
+    out.emplace_back(Reasoning{text, {}});
+  } else if (key == "reasoning_details") {
+    if (!reasoned) reasoned = read_reasoning_details(in, out);
+  } else if (key == "tool_calls") {
+    if (!in.enter_array()) return;
+    while (in.next_element()) read_tool_call(in, out);
+  } else if (key == "refusal") {
+    const JsonText text = in.string().value_or(JsonText());
+    if (!text.empty()) out.emplace_back(Refusal{text});
+  } else if (key == "function_call") {
+    read_legacy_call(in, out);
+  } else if (key == "audio") {
+    read_transcript(in, out);
+  }
+}
+
+// A `delta`, or the `message` of an answer that was not streamed. Many providers write the members
+// that it has not, too: as null.
 void read_delta(Reader& in, Events& out) {
   if (!in.enter_object()) return;
-  bool reasoned = false;  // some gateways send the same text under two names
+  bool reasoned = false;
   while (in.next_member()) {
-    const std::string_view key = in.key();
-    if (key == "content") {
+    if (in.key() == "content") {
       read_content(in, out);
-    } else if (key == "reasoning_content" || key == "reasoning") {
-      const JsonText text = in.string().value_or(JsonText());
-      if (text.empty() || reasoned) continue;
-      reasoned = true;
-      out.emplace_back(Reasoning{text, {}});
-    } else if (key == "reasoning_details") {
-      if (!reasoned) reasoned = read_reasoning_details(in, out);
-    } else if (key == "tool_calls") {
-      if (!in.enter_array()) continue;
-      while (in.next_element()) read_tool_call(in, out);
-    } else if (key == "refusal") {
-      const JsonText text = in.string().value_or(JsonText());
-      if (!text.empty()) out.emplace_back(Refusal{text});
-    } else if (key == "function_call") {
-      read_legacy_call(in, out);
-    } else if (key == "audio") {
-      read_transcript(in, out);
+    } else if (in.key() != "role" && in.peek() != Type::null) {
+      read_rare_member(in, reasoned, out);
     }
   }
 }
@@ -278,22 +288,13 @@ Chunk read_chunk(Reader& in, std::string_view said_in, Events& out) {
   return chunk;
 }
 
-void decode(std::string_view data, std::string_view said_in, Events& out) {
-  Reader in(data);
-  if (in.peek() != Type::object) {
-    out.emplace_back(Garbled{"expected a JSON object"});
-    return;
-  }
-  // The id and the model are told first; their place is kept, for members come in any order.
-  const std::size_t first = out.size();
-  out.emplace_back(Started{});
-  const Chunk chunk = read_chunk(in, said_in, out);
-  if (!in.finish()) {
-    out.resize(first);
-    out.emplace_back(Garbled{in.problem()});
-    return;
-  }
-  out[first] = Started{chunk.id, chunk.model};
+SPILLWAY_RARE void tell_garbled(const char* problem, std::size_t first, Events& out) {
+  out.resize(first);
+  out.emplace_back(Garbled{problem});
+}
+
+// What a chunk says beside its text: how the answer ends, what it took, that it failed.
+SPILLWAY_RARE void tell_end(const Chunk& chunk, std::string_view data, Events& out) {
   const bool has_error = chunk.has_error || chunk.is_error_object;
   FinishReason reason = FinishReason::other;
   if (!chunk.finish.empty()) reason = finish_reason(chunk.finish);
@@ -301,6 +302,19 @@ void decode(std::string_view data, std::string_view said_in, Events& out) {
   if (!has_failed && !chunk.finish.empty()) out.emplace_back(Finished{reason, chunk.finish});
   if (chunk.has_usage) out.emplace_back(Counted{chunk.usage});
   if (has_failed) out.emplace_back(has_error ? Failed{data, {}} : Failed{{}, chunk.finish});
+}
+
+void decode(std::string_view data, std::string_view said_in, Events& out) {
+  Reader in(data);
+  if (in.peek() != Type::object) return tell_garbled("expected a JSON object", out.size(), out);
+  // The id and the model are told first; their place is kept, for members come in any order.
+  const std::size_t first = out.size();
+  out.emplace_back(Started{});
+  const Chunk chunk = read_chunk(in, said_in, out);
+  if (!in.finish()) return tell_garbled(in.problem(), first, out);
+  out[first] = Started{chunk.id, chunk.model};
+  if (chunk.has_usage || chunk.has_error || chunk.is_error_object || !chunk.finish.empty())
+    tell_end(chunk, data, out);
 }
 
 void decode_frame(const Frame& frame, Events& out) {
