@@ -19,8 +19,11 @@ const WARM_UP = 40_000;
 
 /** @typedef {Sample & { quiet: boolean[] }} JudgedSample  quiet: of each piece */
 
+/** Two before it and two behind: what lasts so long has hardly been interrupted in the middle. */
+const PROBES_OF_A_PIECE = 4;
+
 /**
- * Judges pieces by the probes before and behind them; gives them from `begin` on.
+ * Judges pieces by the probes around them; gives them from `begin` on.
  * @param {Record<string, Sample[]>} samples  by way: all have the same quickest probe
  * @param {number} [begin]
  */
@@ -33,8 +36,9 @@ function judged(samples, begin = 0) {
   let at = 0;
   for (const sample of all) {
     const pieces = sample.pieces.slice(begin);
-    const quiet = pieces.map((_, index) => flags[at + index] && flags[at + index + 1]);
-    at += pieces.length + 1;
+    const quiet = pieces.map((_, index) =>
+      flags.slice(at + index, at + index + PROBES_OF_A_PIECE).every((flag) => flag));
+    at += sample.probes.length - begin;
     known.set(sample, { ...sample, pieces, quiet });
   }
   return (/** @type {string} */ way) =>

@@ -1,6 +1,7 @@
 /**
  * One sample of the core alone, in a process of its own: what chunks of 250 bytes take, in pieces
- * of fifty, in milliseconds; a probe stands before the first piece and behind each.
+ * of fifty, in milliseconds. Two probes stand before the first piece, one between any two, and two
+ * behind the last: so each piece has two before it and two behind, if not right there.
  *
  *   node chunks.mjs MODULE PROBE WAY CHUNKS
  */
@@ -26,7 +27,7 @@ for (const bytes of beginningFor(way)) host.chunk(now, exchange, bytes);
 
 const probe = new Probe(probePath);
 const pieces = [];
-const probes = [probe.take()];
+const probes = [probe.take(), probe.take()];
 for (let left = Number(count); left > 0; left -= PIECE) {
   const begin = performance.now();
   for (let index = 0; index < PIECE; ++index) {
@@ -36,6 +37,7 @@ for (let left = Number(count); left > 0; left -= PIECE) {
   pieces.push(performance.now() - begin);
   probes.push(probe.take());
 }
+probes.push(probe.take());
 if (!host.spliced && host.written < pieces.length * PIECE * 100) {
   throw new Error(`only ${host.written} bytes came out: ${host.lines.at(-1)}`);
 }
