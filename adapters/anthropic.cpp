@@ -211,12 +211,6 @@ JsonText tell_event(Reader& in, Events& out) {
   return type;
 }
 
-// Takes back what was told of text that turned out to be broken.
-SPILLWAY_RARE void tell_garbled(const char* problem, std::size_t told, Events& out) {
-  out.resize(told);
-  out.emplace_back(Garbled{problem});
-}
-
 SPILLWAY_RARE void tell_failed(std::string_view error, Events& out) {
   out.emplace_back(Failed{error, {}});
 }

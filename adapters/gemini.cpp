@@ -223,25 +223,23 @@ void tell_response(Reader& in, std::string_view data, Events& out) {
     tell_end(response, data, out);
 }
 
-SPILLWAY_RARE bool tell_garbled(const char* problem, std::size_t told, Events& out) {
-  out.resize(told);
-  out.emplace_back(Garbled{problem});
-  return false;
-}
-
 // One response or an array of them. False when it is neither, or broken.
 bool tell_responses(std::string_view data, Events& out) {
   Reader in(data);
   const std::size_t told = out.size();
   const Type type = in.peek();
-  if (type != Type::object && type != Type::array)
-    return tell_garbled("expected a JSON object", told, out);
+  if (type != Type::object && type != Type::array) {
+    tell_garbled("expected a JSON object", told, out);
+    return false;
+  }
   if (type == Type::object) {
     tell_response(in, data, out);
   } else if (in.enter_array()) {
     while (in.next_element()) tell_response(in, data, out);
   }
-  return in.finish() || tell_garbled(in.problem(), told, out);
+  if (in.finish()) return true;
+  tell_garbled(in.problem(), told, out);
+  return false;
 }
 
 void decode_frame(const Frame& frame, Events& out) { tell_responses(frame.data, out); }

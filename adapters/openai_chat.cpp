@@ -288,11 +288,6 @@ Chunk read_chunk(Reader& in, std::string_view said_in, Events& out) {
   return chunk;
 }
 
-SPILLWAY_RARE void tell_garbled(const char* problem, std::size_t first, Events& out) {
-  out.resize(first);
-  out.emplace_back(Garbled{problem});
-}
-
 // What a chunk says beside its text: how the answer ends, what it took, that it failed.
 SPILLWAY_RARE void tell_end(const Chunk& chunk, std::string_view data, Events& out) {
   const bool has_error = chunk.has_error || chunk.is_error_object;

@@ -3,6 +3,7 @@
 // well-formed parts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "json.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -100,5 +102,9 @@ using Event = std::variant<Started, Text, Reasoning, ToolCall, ToolArguments, To
                            Counted, Finished, Failed, Done, Garbled>;
 // Reused from frame to frame, so that a token allocates nothing.
 using Events = std::vector<Event>;
+
+// Takes back what was told, from `told` on, of text that turned out to be broken, and says so.
+// `problem`: a literal.
+SPILLWAY_RARE void tell_garbled(const char* problem, std::size_t told, Events& out);
 
 }  // namespace spillway

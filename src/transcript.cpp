@@ -74,6 +74,11 @@ std::int64_t read_tokens(json::Reader& in) {
   return tokens >= 0 && tokens <= limits::tokens_max ? tokens : -1;
 }
 
+void tell_garbled(const char* problem, std::size_t told, Events& out) {
+  out.resize(told);
+  out.emplace_back(Garbled{problem});
+}
+
 void Transcript::take(const Event& event, Parts& out) {
   if (const auto* text = std::get_if<Text>(&event)) {
     take_text(text->text, out);
