@@ -17,7 +17,7 @@ import { join } from './upstream.js';
 
 export { SpillwayConfigError, SpillwayError };
 
-/** A body that is too long is read to its end, and dropped, up to this length. */
+/** A body that is too long is read to its end, and dropped, if that comes within this length. */
 const DROPPED_BYTES_MAX = 64 * 1024 * 1024;
 const READ_AT_ONCE_BYTES_MAX = 1024 * 1024;
 
@@ -95,7 +95,7 @@ function configurationOf(config, env) {
 }
 
 /**
- * The whole body, or null as soon as it is known to be longer than the core accepts.
+ * The whole body, or null when it is longer than the core accepts.
  * @param {Request} request
  * @param {Core} core
  */
@@ -116,8 +116,10 @@ async function readBody(request, core) {
     length += value.length;
   }
   // Many clients look for an answer only when they have sent all, and a server that cuts them off
-  // meanwhile (wrangler's proxy does) takes the refusal from them: what is known to end is read.
-  for (let left = announced <= DROPPED_BYTES_MAX ? announced - length : 0; left > 0;) {
+  // meanwhile takes the refusal from them: what may end in time is read.
+  chunks.length = 0;
+  let left = announced > DROPPED_BYTES_MAX ? 0 : (announced || DROPPED_BYTES_MAX) - length;
+  while (left > 0) {
     const { value, done } = await reader.read();
     left = done ? 0 : left - value.length;
   }

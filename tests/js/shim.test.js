@@ -133,17 +133,37 @@ describe('request body', () => {
     assert.equal((await fake().fetch(post(streamOf(pieces), streamed))).status, 200);
   });
 
-  test('one that is too large is refused without reading it all', async () => {
+  test('one that is announced as too long to drop is refused unread', async () => {
     const spillway = fake();
-    const headers = { 'content-length': String(mebibyte.length + 1) };
-    assert.equal((await spillway.fetch(post('h', { headers }))).status, 413);
-    assert.equal((await spillway.fetch(post(mebibyte))).status, 413, 'no room for the head');
     let pulls = 0;
+    const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
+    const headers = { 'content-length': String(65 << 20) };
+    assert.equal((await spillway.fetch(post(body, { ...streamed, headers }))).status, 413);
+    assert.equal(pulls, 0);
+    assert.equal((await spillway.fetch(post(mebibyte))).status, 413, 'no room for the head');
+  });
+
+  test('one that is too large is dropped to its end before the refusal', async () => {
+    for (const headers of [{}, { 'content-length': String(20 << 20) }]) {
+      let left = 20;
+      const body = new ReadableStream({
+        pull: (controller) => (left-- ? controller.enqueue(mebibyte) : controller.close()),
+      }, { highWaterMark: 0 });
+      assert.equal((await fake().fetch(post(body, { ...streamed, headers }))).status, 413);
+      assert.ok(left <= 0, `${left} MB of it were not read`);
+    }
+  });
+
+  test('one without an end is refused when 64 MB of it are dropped', async () => {
+    let pulls = 0;
+    let left = false;
     const endless = new ReadableStream({
       pull: (controller) => (pulls++, controller.enqueue(mebibyte)),
-    });
-    assert.equal((await spillway.fetch(post(endless, streamed))).status, 413);
-    assert.ok(pulls <= 3, `${pulls} pulls`);
+      cancel: () => void (left = true),
+    }, { highWaterMark: 0 });
+    assert.equal((await fake().fetch(post(endless, streamed))).status, 413);
+    assert.equal(pulls, 64);
+    assert.ok(left);
   });
 
   test('one that breaks off is answered with 400', async () => {
