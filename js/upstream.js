@@ -1,9 +1,10 @@
 /**
  * Upstream: starts the fetches a core asks for and moves their bytes to it and to the client.
  *
- *  - One read from upstream makes one step and at most one write to the client. Once the response
- *    has begun there is no read before the client asks for bytes; before that the pump runs freely,
- *    because what it reads stays in the core.
+ *  - One read from upstream makes one step. What that writes goes to the client in one write, with
+ *    what else comes within a few milliseconds of the last. Once the response has begun there is no
+ *    read before the client asks for bytes; before that the pump runs freely, because what it reads
+ *    stays in the core.
  *  - Splice: the bytes go to the client as they are. In workerd the runtime pipes them without
  *    JavaScript and the core reads a copy in slices; elsewhere the pump goes on, and each chunk is
  *    given to the core, then to the client.

@@ -54,9 +54,18 @@ function readerOf(response) {
       const { value, done } = await reader.read();
       return done ? null : new TextDecoder().decode(value);
     },
+    /** All that comes yet, as text. */
+    async rest() {
+      let text = '';
+      for (let more; (more = await this.next()) !== null;) text += more;
+      return text;
+    },
     cancel: () => reader.cancel(),
   };
 }
+
+/** One that stands still until it is told to go on. */
+const clock = { apis: /** @type {const} */ (['Date', 'setTimeout']), now: 1_763_800_000_000 };
 
 /** @param {Uint8Array<ArrayBuffer>[]} pieces */
 const streamOf = (pieces) => new ReadableStream({
@@ -210,7 +219,8 @@ describe('relay', () => {
     assert.deepEqual(spillway.log.items.map((line) => [line.event, line.bytes]), [['end', 22]]);
   });
 
-  test('there is no upstream read before the client asks', async () => {
+  test('there is no upstream read before the client asks', async (t) => {
+    t.mock.timers.enable(clock);
     for (const mode of ['p', 's']) {
       let reads = 0;
       const body = new ReadableStream({
@@ -221,11 +231,54 @@ describe('relay', () => {
       const reader = readerOf(response);
       for (let asked = 1; asked <= 3; asked++) {
         for (let turns = 0; turns < 20; turns++) await turn();
+        t.mock.timers.tick(8); // a later event does not wait for more
         assert.equal(reads, Math.max(1, asked - 1), mode);
         assert.equal(await reader.next(), `data: ${asked}\n\n`, mode);
       }
       await reader.cancel();
     }
+  });
+
+  test('what comes fast goes out together, what comes slowly at once', async (t) => {
+    t.mock.timers.enable(clock);
+    const upstream = new TransformStream();
+    const writer = upstream.writable.getWriter();
+    const send = async (/** @type {string[]} */ ...events) => {
+      for (const event of events) void writer.write(encoder.encode(event));
+      for (let turns = 0; turns < 20; turns++) await turn();
+    };
+    const spillway = fake({ fetch: async () => new Response(upstream.readable) });
+    void send('1');
+    const reader = readerOf(await spillway.fetch(post(order('p', 'https://provider.test/'))));
+    assert.equal(await reader.next(), '1', 'the first does not wait');
+    t.mock.timers.tick(5);
+    let read = reader.next();
+    await send('2', '3');
+    t.mock.timers.tick(2);
+    await send('4');
+    t.mock.timers.tick(1);
+    assert.equal(await read, '234');
+    t.mock.timers.tick(8);
+    read = reader.next();
+    await send('5', '6');
+    assert.equal(await read, '5', 'the pause was over');
+    read = reader.rest();
+    await send('7');
+    void writer.close();
+    assert.equal(await read, '67', 'nothing waits for the end');
+  });
+
+  test('what waits for more has a limit: 16 KB', async (t) => {
+    t.mock.timers.enable(clock);
+    const event = encoder.encode('x'.repeat(1024));
+    const body = new ReadableStream({ pull: (controller) => controller.enqueue(event) });
+    const spillway = fake({ fetch: async () => new Response(body) });
+    const reader = readerOf(await spillway.fetch(post(order('p', 'https://provider.test/'))));
+    assert.equal((await reader.next())?.length, event.length);
+    for (let writes = 0; writes < 3; writes++) {
+      assert.equal((await reader.next())?.length, 16 * event.length);
+    }
+    await reader.cancel();
   });
 
   test('a client that leaves closes the chat and the upstream connection', async (t) => {
@@ -337,9 +390,7 @@ describe('splice without a native pipe', () => {
     reply.write('data: two\n\n');
     assert.equal(await reader.next(), 'data: two\n\n');
     reply.end('data: three\n\n');
-    assert.equal(await reader.next(), 'data: three\n\n');
-    assert.equal(await reader.next(), ': end\n\n');
-    assert.equal(await reader.next(), null);
+    assert.equal(await reader.rest(), 'data: three\n\n: end\n\n');
     const line = await spillway.log.find('end');
     assert.deepEqual([line.chunks, line.bytes], [3, 35]);
   });
