@@ -54,26 +54,40 @@ export function summarize(samples) {
 export const kUndisturbed = 1.25;
 /** The quickest: so many of them are quicker still, by chance. */
 const kQuickest = 0.05;
-/** With fewer samples left the disturbed ones count as well. */
+/** Where fewer samples are undisturbed than so many of all, those least disturbed count. */
+const kShareMin = 0.1;
 const kSamplesMin = 3;
 
 /**
- * Which probes found nobody else on the core (samples/probe.mjs). Where somebody always is, all
- * did: there is nothing to tell the difference by.
+ * How many times as long as the quickest each probe took (samples/probe.mjs). Where somebody else
+ * always is on the core, none takes longer: there is nothing to tell the difference by.
  * @param {number[]} probes  that V8 had compiled in the same way
  */
-export function undisturbed(probes) {
-  const limit = kUndisturbed * percentile(probes, kQuickest);
-  return probes.map((probe) => probe <= limit);
+export function disturbances(probes) {
+  const quickest = percentile(probes, kQuickest);
+  return probes.map((probe) => probe / quickest);
 }
 
 /**
- * The summary of those samples that nobody disturbed, or of all if those are too few.
- * @param {number[]} samples @param {boolean[]} quiet  for each sample
+ * How much each sample was disturbed, by the slowest of its probes.
+ * @param {{ probes: number[] }[]} samples  each with as many, and each place with its own quickest
  */
-export function summarizeUndisturbed(samples, quiet) {
-  const kept = samples.filter((_, index) => quiet[index]);
-  return summarize(kept.length < kSamplesMin ? samples : kept);
+export function disturbanceOf(samples) {
+  const places = samples[0].probes.map((_, place) =>
+    disturbances(samples.map(({ probes }) => probes[place])));
+  return samples.map((_, index) => Math.max(...places.map((place) => place[index])));
+}
+
+/**
+ * The summary of those samples that nobody disturbed, or of the least disturbed if those are few.
+ * @param {number[]} samples @param {number[]} disturbance  of each sample: of its slowest probe
+ */
+export function summarizeUndisturbed(samples, disturbance) {
+  const order = samples.map((_, index) => index)
+    .sort((a, b) => disturbance[a] - disturbance[b]);
+  const undisturbed = disturbance.filter((each) => each <= kUndisturbed).length;
+  const kept = Math.max(undisturbed, kSamplesMin, Math.ceil(samples.length * kShareMin));
+  return summarize(order.slice(0, kept).map((index) => samples[index]));
 }
 
 /**

@@ -9,6 +9,7 @@ import { root } from '../../scripts/lib/machine.mjs';
 import { run, start } from '../../scripts/lib/process.mjs';
 import { Stop } from '../../scripts/lib/terminal.mjs';
 import { simulatorConfig } from '../../scripts/simulator/config.mjs';
+import { Cores } from './cores.mjs';
 import { serveAiSdk, servePortkey } from './others.mjs';
 import { serveIsolates, serveSpillway, serveYardstick } from './workerd.mjs';
 
@@ -31,6 +32,7 @@ import { serveIsolates, serveSpillway, serveYardstick } from './workerd.mjs';
 
 export class Setting {
   /** @type {Promise<Upstream> | undefined} */ #upstream;
+  /** @type {Promise<Cores> | undefined} */ #cores;
   /** @type {Map<ServerName, Promise<Worker>>} */ #servers = new Map();
 
   /** @param {Options} options */
@@ -51,6 +53,10 @@ export class Setting {
 
   upstream() {
     return this.#upstream ??= startUpstream();
+  }
+
+  cores() {
+    return this.#cores ??= Cores.start(this.node24, this.probe);
   }
 
   /** The one that all figures share. @param {ServerName} name */
@@ -90,6 +96,7 @@ export class Setting {
 
   async stop() {
     for (const server of this.#servers.values()) (await server).stop();
+    (await this.#cores)?.stop();
     (await this.#upstream)?.stop();
   }
 }

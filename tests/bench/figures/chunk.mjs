@@ -1,6 +1,8 @@
 /** The core alone: what a chunk of 250 bytes costs when no stream is in the way. */
 
-import { added, inTurn, summarizeUndisturbed, undisturbed } from '../measure.mjs';
+import {
+  added, disturbances, inTurn, kUndisturbed, summarizeUndisturbed,
+} from '../measure.mjs';
 
 /** @type {[way: import('../samples/core_host.mjs').Way, about: string][]} */
 const ways = [
@@ -17,7 +19,7 @@ const FIRST = 1000;
 /** Chunks until V8 has optimized what is used, and as many again to measure. */
 const WARM_UP = 40_000;
 
-/** @typedef {Sample & { quiet: boolean[] }} JudgedSample  quiet: of each piece */
+/** @typedef {Sample & { disturbance: number[] }} JudgedSample  of each piece */
 
 /** Two before it and two behind: what lasts so long has hardly been interrupted in the middle. */
 const PROBES_OF_A_PIECE = 4;
@@ -30,16 +32,20 @@ const PROBES_OF_A_PIECE = 4;
 function judged(samples, begin = 0) {
   const all = Object.values(samples).flat();
   const probes = all.map((sample) => sample.probes.slice(begin));
-  const flags = undisturbed(probes.flat());
+  const disturbance = disturbances(probes.flat());
   /** @type {Map<Sample, JudgedSample>} */
   const known = new Map();
   let at = 0;
   for (const sample of all) {
     const pieces = sample.pieces.slice(begin);
-    const quiet = pieces.map((_, index) =>
-      flags.slice(at + index, at + index + PROBES_OF_A_PIECE).every((flag) => flag));
+    const begun = at;
     at += sample.probes.length - begin;
-    known.set(sample, { ...sample, pieces, quiet });
+    known.set(sample, {
+      ...sample,
+      pieces,
+      disturbance: pieces.map((_, index) => Math.max(
+        ...disturbance.slice(begun + index, begun + index + PROBES_OF_A_PIECE))),
+    });
   }
   return (/** @type {string} */ way) =>
     samples[way].map((sample) => /** @type {JudgedSample} */ (known.get(sample)));
@@ -49,16 +55,18 @@ function judged(samples, begin = 0) {
 function firstOf(samples) {
   return added(samples[0].pieces.map((_, index) => summarizeUndisturbed(
     // Milliseconds for all pieces of a thousand together are microseconds for each.
-    samples.map(({ pieces }) => pieces[index]), samples.map(({ quiet }) => quiet[index]))));
+    samples.map(({ pieces }) => pieces[index]),
+    samples.map(({ disturbance }) => disturbance[index]))));
 }
 
 /** All pieces alike. @param {JudgedSample[]} samples */
 function warmOf(samples) {
   const times = samples.flatMap(({ piece, pieces }) => pieces.map((ms) => ms * 1000 / piece));
-  const quiet = samples.flatMap((sample) => sample.quiet);
+  const disturbance = samples.flatMap((sample) => sample.disturbance);
+  const undisturbed = disturbance.filter((each) => each <= kUndisturbed).length;
   return {
-    summary: summarizeUndisturbed(times, quiet),
-    percent: Math.round(quiet.filter((each) => each).length / quiet.length * 100),
+    summary: summarizeUndisturbed(times, disturbance),
+    percent: Math.round(undisturbed / times.length * 100),
   };
 }
 

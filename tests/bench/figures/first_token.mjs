@@ -6,7 +6,9 @@
 import { Stop } from '../../../scripts/lib/terminal.mjs';
 import { askYardstick, firstWord } from '../asks.mjs';
 import { Conversation } from '../client.mjs';
-import { compared, inTurn, percentile, summarize } from '../measure.mjs';
+import {
+  disturbanceOf, inTurn, kUndisturbed, percentile, summarize, summarizeUndisturbed,
+} from '../measure.mjs';
 
 const answer = { tokens: 4, interval_ms: 1 };
 const kWarmUps = 15;
@@ -20,7 +22,8 @@ export const firstToken = {
   about: 'Added time to first token over native passthrough',
   async measure(setting) {
     const { url } = await setting.upstream();
-    const turns = setting.count(300);
+    const cores = await setting.cores();
+    const turns = setting.count(600);
     // Each is compared with the same provider's answer passed on.
     const dialects = [...new Set(setting.contestants.map(({ provider }) => provider))];
     /** @type {[name: string, server: import('../setting.mjs').ServerName, Ask][]} */
@@ -35,21 +38,31 @@ export const firstToken = {
       setting.progress(`${left} requests left`);
       left -= 1;
       const { port } = await setting.server(server);
-      const conversation = new Conversation(port, ask, firstWord());
-      const text = await conversation.answer;
-      if (conversation.first_ms < 0) throw new Stop(`${name} sent no content: ${text}`);
-      return conversation.first_ms;
+      return cores.around(async () => {
+        const conversation = new Conversation(port, ask, firstWord());
+        const text = await conversation.answer;
+        if (conversation.first_ms < 0) throw new Stop(`${name} sent no content: ${text}`);
+        return { first_ms: conversation.first_ms };
+      });
     }]));
     await inTurn(kWarmUps, takers); // compiles what the later ones run
-    const times = await inTurn(turns, takers);
+    const samples = await inTurn(turns, takers);
+    const disturbance = disturbanceOf(Object.values(samples).flat());
+    const judged = Object.fromEntries(Object.entries(samples).map(([name, own], place) => [name, {
+      times: own.map(({ first_ms }) => first_ms),
+      disturbance: disturbance.slice(place * turns, (place + 1) * turns),
+    }]));
 
     /** @type {import('../measure.mjs').Row[]} */
     const rows = [];
     for (const { name, about, provider } of setting.contestants) {
-      const own = times[name];
-      const native = times[`native ${provider}`];
+      const own = judged[name];
+      const native = judged[`native ${provider}`];
       if (!own) continue;
-      const added = compared(own, native, (a, b) => a - b);
+      const differences = own.times.map((time, turn) => time - native.times[turn]);
+      const worst = own.disturbance.map((each, turn) => Math.max(each, native.disturbance[turn]));
+      const added = summarizeUndisturbed(differences, worst);
+      const disturbed = worst.filter((each) => each > kUndisturbed).length;
       rows.push(
         {
           label: `${about}, p50`, unit: 'ms', summary: added,
@@ -58,17 +71,24 @@ export const firstToken = {
         {
           // One bad moment of either is no difference of the two.
           label: `${about}, p99`, unit: 'ms',
-          summary: summarize([percentile(own, 0.99) - percentile(native, 0.99)]),
+          summary: summarize([percentile(own.times, 0.99) - percentile(native.times, 0.99)]),
           cell: { contestant: name, column: 'first-p99' },
         },
       );
       if (targets[name] === undefined) continue;
-      rows.push({ label: about, unit: 'ms', target: targets[name], summary: added });
+      rows.push(
+        { label: about, unit: 'ms', target: targets[name], summary: added },
+        {
+          label: `${about}, with the ${disturbed} of ${turns} that were disturbed`, unit: 'ms',
+          summary: summarize(differences),
+        },
+      );
     }
     for (const dialect of dialects) {
-      const native = times[`native ${dialect}`];
+      const { times, disturbance } = judged[`native ${dialect}`];
       rows.push({
-        label: `through native passthrough, ${dialect}`, unit: 'ms', summary: summarize(native),
+        label: `through native passthrough, ${dialect}`, unit: 'ms',
+        summary: summarizeUndisturbed(times, disturbance),
       });
     }
     return rows;
