@@ -108,12 +108,13 @@ export class Chat {
 
   /**
    * @param {boolean} native whether a splice may be piped by the runtime
-   * @param {AbortSignal} [signal] fires when the client leaves
+   * @param {{ signal?: AbortSignal }} client  its signal fires when the client leaves
    * @param {RequestContext} [ctx]
    */
-  constructor(native, signal, ctx) {
+  constructor(native, client, ctx) {
     this.native = native && NativePipe;
-    this.signal = signal;
+    // Kept whole: in Node the signal of a request is lost when the request is collected.
+    this.client = client;
     this.ctx = ctx;
     /** @type {Promise<Response>} */
     this.response = new Promise((resolve) => (this.answer = resolve));
@@ -173,11 +174,12 @@ export class Core {
    * @param {object} head
    * @param {Bytes | null} body null: it was longer than the core accepts
    * @param {boolean} native
-   * @param {AbortSignal} [signal]
+   * @param {{ signal?: AbortSignal }} client  the request, or who asked without one
    * @param {RequestContext} [ctx]
    */
-  open(head, body, native, signal, ctx) {
-    const chat = new Chat(native, signal, ctx);
+  open(head, body, native, client, ctx) {
+    const { signal } = client;
+    const chat = new Chat(native, client, ctx);
     chat.leave = () => this.#leave(chat);
     const text = encoder.encode(JSON.stringify(head));
     const [high, low] = crypto.getRandomValues(new Uint32Array(2));
@@ -390,7 +392,7 @@ export class Core {
     for (const exchange of chat.exchanges.values()) stop(exchange);
     this.#finish(chat);
     // A task later: a server that has noticed it too cancels the stream; an error would make noise.
-    if (sink) setTimeout(() => sink.abort(chat.signal?.reason));
+    if (sink) setTimeout(() => sink.abort(chat.client.signal?.reason));
     chat.answer(new Response(null, { status: 499 })); // without effect after a real answer
   }
 
@@ -399,7 +401,7 @@ export class Core {
     chat.finished = true;
     clearTimeout(chat.timer);
     clearTimeout(chat.writeTimer);
-    chat.signal?.removeEventListener('abort', chat.leave);
+    chat.client.signal?.removeEventListener('abort', chat.leave);
     for (const exchange of chat.exchanges.values()) {
       exchange.linger = setTimeout(() => stop(exchange), LINGER_MS);
       exchange.resume();

@@ -62,7 +62,7 @@ export function createSpillway(options) {
         key_sha256: token ? await sha256(token) : undefined,
       };
       // A `fetch` of the caller's may give bodies that the runtime cannot pipe by itself.
-      return live().open(head, body, !options.fetch, request.signal, ctx);
+      return live().open(head, body, !options.fetch, request, ctx);
     },
 
     async chat({ route, model = route, stream_options, signal, ...rest }, ctx) {
@@ -75,7 +75,7 @@ export function createSpillway(options) {
         ...rest, model, stream: true, stream_options: { ...stream_options, include_usage: true },
       }));
       // Not piped natively: the bytes are wanted in JavaScript anyway.
-      const response = await live().open(head, body, false, signal, ctx);
+      const response = await live().open(head, body, false, { signal }, ctx);
       signal?.throwIfAborted();
       if (!response.ok) throw await errorOf(response);
       return answerOf(response);
