@@ -277,6 +277,29 @@ describe('relay', () => {
     assert.equal(await read, '67', 'nothing waits for the end');
   });
 
+  test('a client may leave while something waits for more', async (t) => {
+    t.mock.timers.enable(clock);
+    const ctx = context();
+    const spillway = fake({
+      fetch: async (_url, init) => new Response(new ReadableStream({
+        start(controller) {
+          for (const event of ['1', '2']) controller.enqueue(encoder.encode(event));
+          init.signal?.addEventListener('abort', () => controller.error(init.signal?.reason));
+        },
+      })),
+    });
+    const request = post(order('p', 'https://provider.test/'));
+    const reader = readerOf(await spillway.fetch(request, ctx));
+    assert.equal(await reader.next(), '1');
+    const read = reader.next();
+    for (let turns = 0; turns < 20; turns++) await turn();
+    await reader.cancel();
+    t.mock.timers.tick(8);
+    assert.equal(await read, null, 'it is written to nobody');
+    await ctx.settled();
+    assert.deepEqual(spillway.log.items.map((line) => line.event), ['close']);
+  });
+
   test('what waits for more has a limit: 16 KB', async (t) => {
     t.mock.timers.enable(clock);
     const event = encoder.encode('x'.repeat(1024));
@@ -474,6 +497,29 @@ describe('a trap', () => {
     assert.equal(rest, '');
     assert.equal(await closed, false);
     await ctx.settled();
+  });
+
+  test('goes behind what waits for more', async (t) => {
+    t.mock.timers.enable(clock);
+    const upstream = new TransformStream();
+    const writer = upstream.writable.getWriter();
+    const send = async (/** @type {string} */ event) => {
+      void writer.write(encoder.encode(event));
+      for (let turns = 0; turns < 20; turns++) await turn();
+    };
+    const spillway = fake({
+      fetch: async (url) => new Response(String(url).endsWith('/c') ? 'x' : upstream.readable),
+    });
+    void send('1');
+    const reader = readerOf(await spillway.fetch(post(order('p', 'https://provider.test/p'))));
+    assert.equal(await reader.next(), '1');
+    const rest = reader.rest();
+    await send('2');
+    const other = await spillway.fetch(post(order('c', 'https://provider.test/c')));
+    assert.equal(other.status, 500);
+    await send('3');
+    const text = await rest;
+    assert.match(text, /^2data: \{"error":/, 'the core never saw 3');
   });
 
   test('in a JSON answer breaks it off', async (t) => {
