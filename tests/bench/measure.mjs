@@ -91,6 +91,22 @@ export function summarizeUndisturbed(samples, disturbance) {
 }
 
 /**
+ * What one thing takes longer than another, turn by turn: where neither was disturbed, and in all
+ * turns; and in how many of them one was.
+ * @typedef {{ times: number[], disturbance: number[] }} Judged
+ * @param {Judged} own @param {Judged} other
+ */
+export function addedTo(own, other) {
+  const added = own.times.map((time, turn) => time - other.times[turn]);
+  const worst = own.disturbance.map((each, turn) => Math.max(each, other.disturbance[turn]));
+  return {
+    undisturbed: summarizeUndisturbed(added, worst),
+    all: summarize(added),
+    disturbed: worst.filter((each) => each > kUndisturbed).length,
+  };
+}
+
+/**
  * The summary of what was measured in pieces: their medians and quarters, added up.
  * @param {Summary[]} pieces @returns {Summary}
  */

@@ -7,7 +7,7 @@ import { Stop } from '../../../scripts/lib/terminal.mjs';
 import { askYardstick, firstWord } from '../asks.mjs';
 import { Conversation } from '../client.mjs';
 import {
-  disturbanceOf, inTurn, kUndisturbed, percentile, summarize, summarizeUndisturbed,
+  addedTo, disturbanceOf, inTurn, percentile, summarize, summarizeUndisturbed,
 } from '../measure.mjs';
 
 const answer = { tokens: 4, interval_ms: 1 };
@@ -59,13 +59,10 @@ export const firstToken = {
       const own = judged[name];
       const native = judged[`native ${provider}`];
       if (!own) continue;
-      const differences = own.times.map((time, turn) => time - native.times[turn]);
-      const worst = own.disturbance.map((each, turn) => Math.max(each, native.disturbance[turn]));
-      const added = summarizeUndisturbed(differences, worst);
-      const disturbed = worst.filter((each) => each > kUndisturbed).length;
+      const { undisturbed, all, disturbed } = addedTo(own, native);
       rows.push(
         {
-          label: `${about}, p50`, unit: 'ms', summary: added,
+          label: `${about}, p50`, unit: 'ms', summary: undisturbed,
           cell: { contestant: name, column: 'first-p50' },
         },
         {
@@ -77,10 +74,10 @@ export const firstToken = {
       );
       if (targets[name] === undefined) continue;
       rows.push(
-        { label: about, unit: 'ms', target: targets[name], summary: added },
+        { label: about, unit: 'ms', target: targets[name], summary: undisturbed },
         {
           label: `${about}, with the ${disturbed} of ${turns} that were disturbed`, unit: 'ms',
-          summary: summarize(differences),
+          summary: all,
         },
       );
     }

@@ -6,9 +6,7 @@
 import { Stop } from '../../../scripts/lib/terminal.mjs';
 import { askSpillway, askYardstick, firstWord } from '../asks.mjs';
 import { Conversation } from '../client.mjs';
-import {
-  disturbanceOf, inTurn, kUndisturbed, summarize, summarizeUndisturbed,
-} from '../measure.mjs';
+import { addedTo, disturbanceOf, inTurn, summarizeUndisturbed } from '../measure.mjs';
 
 const answer = { tokens: 4 };
 
@@ -43,17 +41,19 @@ export const isolate = {
     };
     await inTurn(2, takers); // the first ones warm up the runtime itself
     const { empty, ...samples } = await inTurn(turns, takers);
-    const emptyDisturbance = disturbanceOf(empty);
+    /** @param {typeof empty} taken */
+    const judged = (taken) => ({
+      times: taken.map(({ first_ms }) => first_ms), disturbance: disturbanceOf(taken),
+    });
+    const base = judged(empty);
     /** @param {string} label @param {typeof empty} own @param {number} [target] */
     const rows = (label, own, target) => {
-      const over = own.map(({ first_ms }, turn) => first_ms - empty[turn].first_ms);
-      const worst = disturbanceOf(own).map((each, turn) => Math.max(each, emptyDisturbance[turn]));
-      const disturbed = worst.filter((each) => each > kUndisturbed).length;
+      const { undisturbed, all, disturbed } = addedTo(judged(own), base);
       return [
-        { label, summary: summarizeUndisturbed(over, worst), unit: 'ms', target },
+        { label, summary: undisturbed, unit: 'ms', target },
         {
           label: `${label}, with the ${disturbed} of ${turns} that were disturbed`,
-          summary: summarize(over), unit: 'ms',
+          summary: all, unit: 'ms',
         },
       ];
     };
@@ -63,7 +63,7 @@ export const isolate = {
       ...rows('JavaScript: pull() → enqueue()', samples.pull),
       {
         label: 'the empty Worker itself', unit: 'ms',
-        summary: summarizeUndisturbed(empty.map(({ first_ms }) => first_ms), emptyDisturbance),
+        summary: summarizeUndisturbed(base.times, base.disturbance),
       },
     ];
   },
