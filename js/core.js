@@ -39,6 +39,8 @@ const STOPPED = JSON.stringify({
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+/** The chat of no step. */
+const NOBODY = /** @type {Chat} */ (/** @type {unknown} */ (null));
 /** In workerd alone: a pair of streams that `pipeTo` moves bytes through without JavaScript. */
 const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
 
@@ -46,6 +48,7 @@ const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
  * @import { LogLevel, RequestContext } from './spillway.d.ts'
  *
  * @typedef {Uint8Array<ArrayBuffer>} Bytes
+ * @typedef {'on_response' | 'on_chunk' | 'on_end' | 'on_error' | 'on_wake' | 'close'} Input
  *
  * @typedef {object} Sink  the client's end of the response body
  * @property {(bytes: Bytes) => void} write
@@ -134,7 +137,7 @@ export class Core {
   #view = new Uint8Array();
   #inputAt = 0;
   #inputBytes = 0;
-  /** @type {Chat | null} the chat whose step is running */ #chat = null;
+  /** @type {Chat} the chat whose step is running */ #chat = NOBODY;
   /** @type {[LogLevel, string][]} */ #lines = [];
   #log;
 
@@ -152,11 +155,9 @@ export class Core {
     const version = this.wasm.abi_version();
     if (version !== ABI_VERSION) throw new Error(`the module has ABI ${version}`);
     const refused = this.wasm.configure(this.put(configuration));
-    const line = refused ? this.#lines.pop()?.[1] : undefined;
-    this.#report();
-    if (!refused) return;
-    const { path = '', message = 'the config was refused' } = JSON.parse(line ?? '{}');
-    throw new SpillwayConfigError(path, message);
+    if (refused) throw refusalOf(this.#lines.pop()?.[1]);
+    // A Worker is loaded for a request that waits: there these lines come after its first token.
+    if (!NativePipe) this.#report();
   }
 
   /** Whether a request body may be this long. @param {number} length */
@@ -184,13 +185,18 @@ export class Core {
     const text = encoder.encode(JSON.stringify(head));
     const [high, low] = crypto.getRandomValues(new Uint32Array(2));
     const seed = (high >>> 11) * 2 ** 32 + low;
-    this.step(chat, () => {
-      const whole = body && this.accepts(text.length + body.length) && join([text, body]);
-      this.put(whole || text);
-      const length = whole ? whole.length - text.length : -1;
-      chat.id = this.wasm.open(Date.now(), seed, text.length, length);
+    this.#chat = chat;
+    try {
+      const whole = body && this.#room(text.length + body.length);
+      this.put(text);
+      if (whole) this.#memory().set(body, this.#inputAt + text.length);
+      chat.id = this.wasm.open(Date.now(), seed, text.length, whole ? body.length : -1);
       this.#inputBytes = 0; // the core has taken the room back
-    });
+    } catch (error) {
+      this.#trap(error);
+    }
+    if (this.broken) this.#fail(chat);
+    this.settle(chat);
     if (signal?.aborted) chat.leave();
     else if (!chat.finished) signal?.addEventListener('abort', chat.leave);
     return chat.response;
@@ -201,30 +207,36 @@ export class Core {
 
   /** The module's imports: they only write down what the running step asks for. */
   #host() {
-    const chat = () => /** @type {Chat} */ (this.#chat);
-    const copy = (/** @type {number} */ at, /** @type {number} */ length) =>
-      this.#memory().slice(at >>> 0, (at >>> 0) + length);
-    const text = (/** @type {number} */ at, /** @type {number} */ length) =>
-      decoder.decode(this.#memory().subarray(at >>> 0, (at >>> 0) + length));
     /** @type {Record<string, (...args: number[]) => void>} */
     const host = {
-      fetch(id, headAt, headLength, bodyAt, bodyLength) {
-        const { url, method, headers } = JSON.parse(text(headAt, headLength));
-        const body = bodyLength ? copy(bodyAt, bodyLength) : undefined;
+      fetch: (id, headAt, headLength, bodyAt, bodyLength) => {
+        const { url, method, headers } = JSON.parse(this.#text(headAt, headLength));
+        const body = bodyLength ? this.#copy(bodyAt, bodyLength) : undefined;
         const abort = new AbortController();
-        chat().started.push({ id, url, method, headers, body, abort, over: false, resume: ignore });
+        const exchange = { id, url, method, headers, body, abort, over: false, resume: ignore };
+        this.#chat.started.push(exchange);
       },
-      cancel: (id) => void chat().cancelled.push(id),
-      respond(_, status, at, length) {
-        chat().head = { status, headers: JSON.parse(text(at, length)) };
+      cancel: (id) => void this.#chat.cancelled.push(id),
+      respond: (_, status, at, length) => {
+        this.#chat.head = { status, headers: JSON.parse(this.#text(at, length)) };
       },
-      write: (_, at, length) => void chat().held.push(copy(at, length)),
-      splice: (_, exchange) => void (chat().spliced = exchange),
-      end: () => void (chat().ended = true),
-      wake: (_, at) => void (chat().wakeAt = at),
-      log: (level, at, length) => void this.#lines.push([LEVELS[level], text(at, length)]),
+      write: (_, at, length) => void this.#chat.held.push(this.#copy(at, length)),
+      splice: (_, exchange) => void (this.#chat.spliced = exchange),
+      end: () => void (this.#chat.ended = true),
+      wake: (_, at) => void (this.#chat.wakeAt = at),
+      log: (level, at, length) => void this.#lines.push([LEVELS[level], this.#text(at, length)]),
     };
     return host;
+  }
+
+  /** What the core lends, kept. @param {number} at @param {number} length */
+  #copy(at, length) {
+    return this.#memory().slice(at >>> 0, (at >>> 0) + length);
+  }
+
+  /** @param {number} at @param {number} length */
+  #text(at, length) {
+    return decoder.decode(this.#memory().subarray(at >>> 0, (at >>> 0) + length));
   }
 
   /** The core's memory: valid until the next call into the core, which may make it grow. */
@@ -257,18 +269,26 @@ export class Core {
     return length;
   }
 
-  /** @param {Chat} chat @param {() => void} call one call into the core */
-  step(chat, call) {
+  /**
+   * One call into the core, and what it asked for.
+   * @param {Chat} chat
+   * @param {Input} input  the export
+   * @param {number} id    of the exchange, or of the chat
+   * @param {Bytes | null} [bytes]
+   * @param {number} [detail]  the argument before the length of the bytes, where there is one
+   */
+  step(chat, input, id, bytes, detail) {
     if (chat.finished) return;
     if (!this.broken) {
       this.#chat = chat;
       try {
-        call();
+        const length = bytes ? this.put(bytes) : 0;
+        if (detail === undefined) this.wasm[input](Date.now(), id, length);
+        else this.wasm[input](Date.now(), id, detail, length);
       } catch (error) {
         this.#trap(error);
       }
-      this.#chat = null;
-      this.#report();
+      if (chat.answered) this.#report();
     }
     if (this.broken) this.#fail(chat);
     this.settle(chat);
@@ -278,8 +298,10 @@ export class Core {
   #trap(error) {
     this.broken = true;
     this.#lines.push(['error', JSON.stringify({ event: 'trap', message: String(error) })]);
+    this.#report();
   }
 
+  /** Gives the lines to the log: not while a client waits for its first token. */
   #report() {
     while (this.#lines.length) {
       const [level, line] = /** @type {[LogLevel, string]} */ (this.#lines.shift());
@@ -306,6 +328,7 @@ export class Core {
 
   /** Does what the last step asked for. @param {Chat} chat */
   settle(chat) {
+    this.#chat = NOBODY;
     if (chat.started.length) {
       for (const exchange of chat.started.splice(0)) {
         chat.exchanges.set(exchange.id, exchange);
@@ -320,8 +343,11 @@ export class Core {
       chat.wakeAt = -1;
     }
     if (chat.head && !chat.answered) this.#answer(chat, chat.head);
-    const { sink } = chat;
-    if (!sink || chat.finished) return;
+    if (chat.sink && !chat.finished) this.#deliver(chat, chat.sink);
+  }
+
+  /** @param {Chat} chat @param {Sink} sink */
+  #deliver(chat, sink) {
     const readable = chat.events || !chat.failed; // an error event would make no sense in JSON
     if (readable) {
       for (const bytes of chat.held.splice(0)) {
@@ -377,7 +403,7 @@ export class Core {
     if (!at || chat.finished) return;
     const due = () => {
       if (Date.now() < at) return this.#arm(chat, at); // timers may be a little early
-      this.step(chat, () => this.wasm.on_wake(Date.now(), chat.id, chat.waiting ? 0 : 1));
+      this.step(chat, 'on_wake', chat.id, null, chat.waiting ? 0 : 1);
     };
     chat.timer = setTimeout(due, Math.max(0, Math.ceil(at - Date.now())));
   }
@@ -388,7 +414,7 @@ export class Core {
     const { sink } = chat;
     chat.sink = null;
     chat.answered = true;
-    this.step(chat, () => this.wasm.close(Date.now(), chat.id));
+    this.step(chat, 'close', chat.id);
     for (const exchange of chat.exchanges.values()) stop(exchange);
     this.#finish(chat);
     // A task later: a server that has noticed it too cancels the stream; an error would make noise.
@@ -406,8 +432,15 @@ export class Core {
       exchange.linger = setTimeout(() => stop(exchange), LINGER_MS);
       exchange.resume();
     }
+    this.#report();
     chat.release();
   }
+}
+
+/** @param {string} [line] what the core said when it refused */
+function refusalOf(line = '{}') {
+  const { path = '', message = 'the config was refused' } = JSON.parse(line);
+  return new SpillwayConfigError(path, message);
 }
 
 /**

@@ -39,9 +39,10 @@ export function createSpillway(options) {
   const configuration = configurationOf(options.config, env);
   const hashed = String(env.SPILLWAY_KEYS).includes('sha256:');
 
-  const start = () => new Core(module, configuration, upstream, log);
-  let core = start();
-  const live = () => (core.broken ? (core = start()) : core);
+  /** @type {Core | undefined} */ let core;
+  const live = () => (core && !core.broken ? core
+    : (core = new Core(module, configuration, upstream, log)));
+  live();
 
   return {
     async fetch(request, ctx) {
@@ -50,10 +51,7 @@ export function createSpillway(options) {
       try {
         body = await readBody(request, live());
       } catch {
-        return Response.json({ error: {
-          message: 'The request body broke off.', type: 'invalid_request_error',
-          param: null, code: null,
-        } }, { status: 400 });
+        return brokenOff();
       }
       const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
       const token = hashed && (bearer ?? headers['x-api-key'] ?? headers['api-key']);
@@ -88,10 +86,17 @@ export function createSpillway(options) {
  * @param {Record<string, unknown>} env
  */
 function configurationOf(config, env) {
-  const texts = [config ?? []].flat()
-    .map((text) => (typeof text === 'string' ? text : JSON.stringify(text)));
-  const strings = Object.entries(env).filter(([, value]) => typeof value === 'string');
-  return encoder.encode(JSON.stringify({ config: texts, env: Object.fromEntries(strings) }));
+  const texts = [];
+  for (const text of [config ?? []].flat()) {
+    texts.push(typeof text === 'string' ? text : JSON.stringify(text));
+  }
+  /** @type {Record<string, string>} */
+  const strings = {};
+  for (const name of Object.keys(env)) {
+    const value = env[name];
+    if (typeof value === 'string') strings[name] = value;
+  }
+  return encoder.encode(JSON.stringify({ config: texts, env: strings }));
 }
 
 /**
@@ -106,7 +111,16 @@ async function readBody(request, core) {
   if (announced > 0 && announced <= READ_AT_ONCE_BYTES_MAX && core.accepts(announced)) {
     return new Uint8Array(await request.arrayBuffer());
   }
-  const reader = request.body.getReader();
+  return readChunks(request.body, core, announced);
+}
+
+/**
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ * @param {Core} core
+ * @param {number} announced  0: no length was
+ */
+async function readChunks(body, core, announced) {
+  const reader = body.getReader();
   const chunks = [];
   let length = 0;
   while (core.accepts(Math.max(length, announced))) {
@@ -125,6 +139,12 @@ async function readBody(request, core) {
   }
   reader.cancel().catch(() => {});
   return null;
+}
+
+function brokenOff() {
+  const message = 'The request body broke off.';
+  const error = { message, type: 'invalid_request_error', param: null, code: null };
+  return Response.json({ error }, { status: 400 });
 }
 
 /** @param {string} text */

@@ -41,15 +41,16 @@ export const ignore = () => {};
  * @param {Exchange} exchange
  */
 export async function pump(core, chat, exchange) {
-  const { wasm } = core;
   const { id } = exchange;
   let linger = LINGER_BYTES_MAX;
-  /** @param {() => void} call */
-  const step = (call) => exchange.over || core.step(chat, call);
   try {
-    const { status, headers, body } = await send(core, exchange);
+    const { status, headers, body } = await core.fetch(exchange.url, {
+      method: exchange.method, headers: exchange.headers, body: exchange.body,
+      signal: exchange.abort.signal,
+      redirect: 'manual', // followed, it would carry the key to another place
+    });
     const head = encoder.encode(JSON.stringify(Object.fromEntries(headers)));
-    step(() => wasm.on_response(Date.now(), id, status, core.put(head)));
+    if (!exchange.over) core.step(chat, 'on_response', id, head, status);
     const reader = body?.getReader();
     while (reader) {
       const turn = clientAsks(chat, exchange);
@@ -65,39 +66,27 @@ export async function pump(core, chat, exchange) {
         const whole = value.length <= PART_BYTES_MAX;
         const part = whole ? value : value.subarray(at, at + PART_BYTES_MAX);
         if (chat.spliced === id) chat.held.push(part);
-        step(() => wasm.on_chunk(Date.now(), id, core.put(part)));
+        if (!exchange.over) core.step(chat, 'on_chunk', id, part);
       }
       if (chat.finished && (linger -= value.length) < 0) stop(exchange);
       if (chat.writable && chat.spliced === id) {
         reader.releaseLock();
-        await pipe(core, chat, exchange, body, step);
+        // What was held goes first: it has the first token, and all else can wait for it.
+        chat.waiting = true;
+        const begun = await writeNatively(join(chat.held.splice(0)), chat.writable);
+        chat.waiting = false;
+        if (begun) await pipe(core, chat, exchange, body);
+        else chat.leave();
         break;
       }
     }
-    step(() => wasm.on_end(Date.now(), id));
+    if (!exchange.over) core.step(chat, 'on_end', id);
   } catch (error) {
     const reason = encoder.encode(reasonOf(error, exchange));
-    step(() => wasm.on_error(Date.now(), id, core.put(reason)));
+    if (!exchange.over) core.step(chat, 'on_error', id, reason);
   } finally {
     clearTimeout(exchange.linger);
     chat.exchanges.delete(id);
-  }
-}
-
-/** @param {Core} core @param {Exchange} exchange */
-async function send(core, { url, method, headers, body, abort: { signal } }) {
-  try {
-    // Redirects are not followed: they would carry the key to another place.
-    return await core.fetch(url, { method, headers, body, signal, redirect: 'manual' });
-  } catch (error) {
-    // The runtime's own message would quote the address or the header.
-    try {
-      new URL(url);
-      new Headers(headers);
-    } catch {
-      throw new Error('the address or a header of the request is not valid');
-    }
-    throw error;
   }
 }
 
@@ -122,14 +111,8 @@ function clientAsks(chat, exchange) {
  * @param {Chat} chat
  * @param {Exchange} exchange
  * @param {any} body
- * @param {(call: () => void) => void} step
  */
-async function pipe(core, chat, exchange, body, step) {
-  // What was held goes first: it has the first token, and all else here can wait for it.
-  chat.waiting = true;
-  const begun = await writeNatively(join(chat.held.splice(0)), chat.writable);
-  chat.waiting = false;
-  if (!begun) return chat.leave();
+async function pipe(core, chat, exchange, body) {
   const [main, tap] = body.tee();
   let piping = true;
   let hurry = ignore;
@@ -147,7 +130,7 @@ async function pipe(core, chat, exchange, body, step) {
       // One byte is enough: a larger minimum would hold the client's branch back too.
       const { value, done } = await reader.readAtLeast(1, new Uint8Array(buffer));
       if (done) break;
-      step(() => core.wasm.on_chunk(Date.now(), exchange.id, core.put(value)));
+      if (!exchange.over) core.step(chat, 'on_chunk', exchange.id, value);
       const full = value.length === value.buffer.byteLength;
       const grown = full && value.length < TAP_BYTES_MAX;
       buffer = grown ? new ArrayBuffer(value.length * 2) : value.buffer;
@@ -175,9 +158,14 @@ async function pipe(core, chat, exchange, body, step) {
 /** False when the client left. @param {Bytes} bytes @param {any} writable */
 async function writeNatively(bytes, writable) {
   const writer = writable.getWriter();
-  const written = await writer.write(bytes).then(() => true, () => false);
-  writer.releaseLock();
-  return written;
+  try {
+    await writer.write(bytes);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    writer.releaseLock();
+  }
 }
 
 /**
@@ -202,7 +190,14 @@ async function pipeNatively(main, writable) {
  * @param {any} error
  * @param {Exchange} exchange
  */
-function reasonOf(error, { headers }) {
+function reasonOf(error, { url, headers }) {
+  // Of these the runtime's own message would quote the address or the header.
+  try {
+    new URL(url);
+    new Headers(headers);
+  } catch {
+    return 'the address or a header of the request is not valid';
+  }
   const cause = error?.cause?.code ?? error?.cause?.message ?? error?.code;
   let text = String(error?.message ?? error);
   if (typeof cause === 'string') text += ` (${cause})`;
