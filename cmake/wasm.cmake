@@ -35,7 +35,8 @@ else()
   # Features: what clang was told to use (see the preset), all present in Node 20. What is kept out
   # of line (src/rare.h) stays there.
   set(wasm_opt_flags --enable-bulk-memory --enable-sign-ext --enable-mutable-globals
-    --enable-nontrapping-float-to-int --enable-simd --one-caller-inline-max-function-size=30)
+    --enable-nontrapping-float-to-int --enable-simd --one-caller-inline-max-function-size=30
+    --always-inline-max-function-size=8)
   add_custom_command(OUTPUT spillway.wasm
     COMMAND ${WASM_OPT_EXECUTABLE} -Oz ${wasm_opt_flags} $<TARGET_FILE:spillway_wasm>
             -o ${CMAKE_BINARY_DIR}/spillway.small.wasm

@@ -33,6 +33,9 @@ Mode choose_mode(const Dialect& client, const Provider& provider, const Target& 
 struct Attempt {
   Attempt(const Provider& provider, const Target& target, std::uint64_t seed)
       : target(target), framing(provider.dialect->framing), transcript(target.quirks, seed) {}
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+  SPILLWAY_RARE ~Attempt() = default;
 
   // The answer is all there; some providers give no finish reason, some no terminator.
   [[nodiscard]] bool finished() const { return done || transcript.finished(); }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "json.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -95,6 +96,7 @@ struct ChatRequest {
   ChatRequest() = default;
   ChatRequest(const ChatRequest&) = delete;
   ChatRequest& operator=(const ChatRequest&) = delete;
+  SPILLWAY_RARE ~ChatRequest() = default;
 
   // The bytes that all views below point into, beside `arena`.
   std::string body;

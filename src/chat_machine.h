@@ -19,6 +19,9 @@ namespace spillway {
 class Chat {
  public:
   Chat(RouterShared& shared, ChatOpening opening, Instant now);
+  Chat(const Chat&) = delete;
+  Chat& operator=(const Chat&) = delete;
+  SPILLWAY_RARE ~Chat() = default;
 
   // Begins, or answers with an error at once.
   void start(Instant now);

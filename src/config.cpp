@@ -37,13 +37,15 @@ std::size_t index_of(const std::vector<Provider>& providers, std::string_view na
   return static_cast<std::size_t>(found - providers.begin());
 }
 
+SPILLWAY_RARE bool refuse_engines(const Field& field) {
+  return field.refuse("expected at most " + std::to_string(limits::chain_max) + " engines");
+}
+
 bool read_chain(const Field& field, std::vector<std::string>& chain) {
   chain.clear();
   const bool read =
       field.elements("an array of engines, each \"provider:model\"", [&chain](const Field& engine) {
-        if (chain.size() == limits::chain_max)
-          return engine.refuse("expected at most " + std::to_string(limits::chain_max) +
-                               " engines");
+        if (chain.size() == limits::chain_max) return refuse_engines(engine);
         return engine.text(chain.emplace_back());
       });
   return read && (!chain.empty() || field.refuse("expected at least one engine"));
@@ -193,6 +195,7 @@ class Loader {
   bool merge_engine(const std::string& id, const Field& field);
   bool merge_route(const std::string& name, const Field& field);
   bool merge_limits(const Field& field);
+  SPILLWAY_RARE bool add_digest(std::string_view hexadecimal);
 
   Config& config_;
 };
@@ -240,6 +243,14 @@ bool Loader::merge_limits(const Field& field) {
   });
 }
 
+SPILLWAY_RARE bool refuse_dialect(const Field& field) {
+  return field.refuse_choice(registry::dialect_names());
+}
+
+SPILLWAY_RARE bool refuse_no_dialect(const Field& field) {
+  return field.refuse("missing; expected one of " + registry::dialect_names());
+}
+
 bool Loader::merge_provider(const std::string& name, const Field& field) {
   if (!is_name(name)) return field.refuse("expected a name of letters, digits, '_', '-' and '.'");
   const std::size_t index = index_of(config_.providers, name);
@@ -255,7 +266,7 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
       std::string name;
       if (!at.text(name)) return false;
       provider.dialect = registry::find_dialect(name);
-      return provider.dialect != nullptr || at.refuse_choice(registry::dialect_names());
+      return provider.dialect != nullptr || refuse_dialect(at);
     }
     if (member == "base_url") {
       if (!at.text(provider.base_url)) return false;
@@ -301,8 +312,7 @@ bool Loader::merge_provider(const std::string& name, const Field& field) {
     return at.unknown("name, dialect, base_url, keys, auth, headers, quirks, simulated");
   });
   if (!read) return false;
-  if (provider.dialect == nullptr)
-    return field.missing("dialect").refuse("missing; expected one of " + registry::dialect_names());
+  if (provider.dialect == nullptr) return refuse_no_dialect(field.missing("dialect"));
   if (provider.base_url.empty()) return field.missing("base_url").refuse("missing; expected a URL");
   return true;
 }
@@ -349,22 +359,26 @@ bool Loader::merge_route(const std::string& name, const Field& field) {
              "missing; expected an array of engines, each \"provider:model\"");
 }
 
+SPILLWAY_RARE bool refuse_engine(const Route& route, std::size_t index, ConfigProblem& problem) {
+  problem = {"routes." + route.name + ".chain[" + std::to_string(index) + "]",
+             "expected \"provider:model\" with a known provider, got \"" +
+                 route.policy.chain[index] + "\""};
+  return false;
+}
+
+SPILLWAY_RARE bool refuse_default_route(const std::string& name, ConfigProblem& problem) {
+  problem = {"default_route", "expected the name of a route, got \"" + name + "\""};
+  return false;
+}
+
 // What can only be judged when everything is merged.
 bool Loader::check(ConfigProblem& problem) const {
   for (const Route& route : config_.routes)
     for (std::size_t index = 0; index < route.policy.chain.size(); ++index)
-      if (!config_.assume_engine(route.policy.chain[index])) {
-        problem = {"routes." + route.name + ".chain[" + std::to_string(index) + "]",
-                   "expected \"provider:model\" with a known provider, got \"" +
-                       route.policy.chain[index] + "\""};
-        return false;
-      }
-  if (config_.find_route(config_.default_route) == nullptr) {
-    problem = {"default_route",
-               "expected the name of a route, got \"" + config_.default_route + "\""};
-    return false;
-  }
-  return true;
+      if (!config_.assume_engine(route.policy.chain[index]))
+        return refuse_engine(route, index, problem);
+  return config_.find_route(config_.default_route) != nullptr ||
+         refuse_default_route(config_.default_route, problem);
 }
 
 bool read_environment(const Field& field, Environment& env) {
@@ -391,7 +405,8 @@ std::string text_of(const Environment& env, std::string_view name) {
 }
 
 // Not with the value itself: problems are logged.
-void refuse_variable(std::string_view name, std::string_view expected, ConfigProblem& problem) {
+SPILLWAY_RARE void refuse_variable(std::string_view name, std::string_view expected,
+                                   ConfigProblem& problem) {
   if (problem.message.empty()) problem = {"env." + std::string(name), std::string(expected)};
 }
 
@@ -449,6 +464,10 @@ bool is_digest(std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+bool Loader::add_digest(std::string_view hexadecimal) {
+  return is_digest(config_.client_key_digests.emplace_back(lowered(hexadecimal)));
+}
+
 // False when something in the environment is not what it must be. An empty digest above all: it
 // would let in whoever has no digest either.
 bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
@@ -458,8 +477,7 @@ bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
     key = trimmed(key);
     constexpr std::string_view hashed = "sha256:";
     if (starts_with(key, hashed)) {
-      config_.client_key_digests.push_back(lowered(key.substr(hashed.size())));
-      good = good && is_digest(config_.client_key_digests.back());
+      good = add_digest(key.substr(hashed.size())) && good;
     } else if (!key.empty()) {
       config_.client_keys.emplace_back(std::string(key));
     }
@@ -470,11 +488,20 @@ bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
 }
 
 // Broken JSON is told with its place.
+SPILLWAY_RARE bool refuse_json(const json::Reader& in, const Field& where) {
+  return where.refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
+                      std::to_string(in.offset()));
+}
+
 bool check_json(std::string_view text, const Field& where) {
   json::Reader in(text);
   in.skip();
-  return in.finish() || where.refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
-                                     std::to_string(in.offset()));
+  return in.finish() || refuse_json(in, where);
+}
+
+SPILLWAY_RARE bool refuse_length(const Field& where) {
+  return where.refuse("expected at most " + std::to_string(limits::config_bytes_max) +
+                      " bytes of config");
 }
 
 }  // namespace
@@ -493,9 +520,7 @@ std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem
   std::size_t bytes = 0;
   const auto merge = [&loader, &problem, &bytes](std::string_view text, const Field& entry) {
     bytes += text.size();
-    if (bytes > limits::config_bytes_max)
-      return entry.refuse("expected at most " + std::to_string(limits::config_bytes_max) +
-                          " bytes of config");
+    if (bytes > limits::config_bytes_max) return refuse_length(entry);
     if (trimmed(text).empty()) return true;
     return check_json(text, entry) && loader.merge(Field(text, "", problem));
   };

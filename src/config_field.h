@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "json.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -26,11 +27,11 @@ class Field {
   Field(std::string_view value, std::string_view path, ConfigProblem& problem)
       : value_(value), name_(path), problem_(problem) {}
 
-  [[gnu::noinline]] bool refuse(std::string_view message) const {
+  SPILLWAY_RARE bool refuse(std::string_view message) const {
     if (problem_.message.empty()) problem_ = {path(), std::string(message)};
     return false;
   }
-  bool expected(std::string_view what) const {
+  SPILLWAY_RARE bool expected(std::string_view what) const {
     return refuse("expected " + std::string(what) + ", got " + std::string(with_article(type())));
   }
   // A member of this one, which it must not outlive; `name` neither.
@@ -124,12 +125,12 @@ class Field {
   bool bits(quirk::Set& out, const std::array<quirk::Name, N>& rows) const {
     return bits(out, rows.data(), N);
   }
-  [[nodiscard]] bool unknown(std::string_view choices) const {
+  SPILLWAY_RARE [[nodiscard]] bool unknown(std::string_view choices) const {
     return refuse("unknown field; expected one of " + std::string(choices));
   }
 
   // `choices` were all there is.
-  [[nodiscard]] bool refuse_choice(const std::string& choices) const {
+  SPILLWAY_RARE [[nodiscard]] bool refuse_choice(const std::string& choices) const {
     return refuse("expected one of " + choices + ", got " + std::string(value_));
   }
   static void add_choice(std::string& choices, std::string_view word) {
@@ -166,12 +167,15 @@ class Field {
           out |= rows[row].bit;
           return true;
         }
-      std::string choices;
-      for (std::size_t row = 0; row < count; ++row) add_choice(choices, rows[row].name);
-      return name.refuse_choice(choices);
+      return name.refuse_name(rows, count);
     });
   }
-  bool out_of_range(std::int64_t min, std::int64_t max) const {
+  SPILLWAY_RARE bool refuse_name(const quirk::Name* rows, std::size_t count) const {
+    std::string choices;
+    for (std::size_t row = 0; row < count; ++row) add_choice(choices, rows[row].name);
+    return refuse_choice(choices);
+  }
+  SPILLWAY_RARE bool out_of_range(std::int64_t min, std::int64_t max) const {
     return refuse("expected a whole number from " + std::to_string(min) + " to " +
                   std::to_string(max) + ", got " + std::string(value_));
   }

@@ -81,6 +81,14 @@ std::string_view taken(std::int32_t size) {
   return std::string_view(instance().input).substr(0, static_cast<std::size_t>(size));
 }
 
+SPILLWAY_RARE void log_refused(const ConfigProblem& problem) {
+  std::string line;
+  json::Writer out(line);
+  out.begin_object().key("event").string("config_refused");
+  out.key("path").string(problem.path).key("message").string(problem.message).end_object();
+  instance().actions.log(LogLevel::error, line);
+}
+
 }  // namespace
 
 SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 1; }
@@ -102,11 +110,7 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
   // The environment has gone through here: nothing of it stays behind in the buffer.
   std::fill(self.input.begin(), self.input.end(), '\0');
   if (config == nullptr) {
-    std::string line;
-    json::Writer out(line);
-    out.begin_object().key("event").string("config_refused");
-    out.key("path").string(problem.path).key("message").string(problem.message).end_object();
-    self.actions.log(LogLevel::error, line);
+    log_refused(problem);
     return 1;
   }
   self.gateway = new Gateway(std::move(config), self.actions);
