@@ -29,7 +29,7 @@ class RequestReader {
  private:
   bool read_member();
   bool read_model();
-  bool check_name(const std::string& path, std::string_view name);
+  bool check_name(std::string_view path, std::string_view name);
   SPILLWAY_RARE bool read_models();
   bool read_messages();
   bool read_message(std::size_t index);
@@ -56,22 +56,30 @@ class RequestReader {
   bool read_output_tokens_max();
   SPILLWAY_RARE bool read_extra();
 
-  void note_member(Reader& in);
+  SPILLWAY_RARE void note_member(Reader& in);
   void want_verbatim(std::string_view field) {
     request_.verbatim = true;
     request_.verbatim_for = field;
   }
   SPILLWAY_RARE void take_data_url(Content& part);
   bool count_part() { return ++parts_ <= limits::parts_max; }
-  SPILLWAY_RARE bool refuse_parts(std::string path);
+  SPILLWAY_RARE bool refuse_parts(std::string_view path);
+  SPILLWAY_RARE bool refuse_parts_in(std::size_t index, std::string_view member);
   void estimate(std::size_t bytes) { estimated_bytes_ += static_cast<std::int64_t>(bytes); }
 
-  SPILLWAY_RARE bool refuse(std::string param, std::string message,
+  SPILLWAY_RARE bool refuse(std::string_view param, std::string_view message,
                             std::string_view code = "invalid_request") {
-    problem_ = {std::move(param), std::move(message), code};
+    problem_ = {std::string(param), std::string(message), code};
     return false;
   }
-  SPILLWAY_RARE bool refuse_type(Reader& in, std::string param, std::string_view expected);
+  SPILLWAY_RARE bool refuse_type(Reader& in, std::string_view param, std::string_view expected);
+  SPILLWAY_RARE bool refuse_more(std::string_view param, std::size_t max, std::string_view things,
+                                 std::string_view code = "too_many");
+  // A member of a message; nothing of its path is made before it is needed.
+  SPILLWAY_RARE bool refuse_in(std::size_t index, std::string_view member, std::string_view message,
+                               std::string_view code);
+  SPILLWAY_RARE bool refuse_type_in(Reader& in, std::size_t index, std::string_view member,
+                                    std::string_view expected);
 
   ChatRequest& request_;
   BadRequest& problem_;
@@ -92,15 +100,30 @@ SPILLWAY_RARE std::string in_message(std::size_t index, std::string_view member)
   return element("messages", index) + "." + std::string(member);
 }
 
-bool RequestReader::refuse_type(Reader& in, std::string param, std::string_view expected) {
+bool RequestReader::refuse_type(Reader& in, std::string_view param, std::string_view expected) {
   const Type type = in.peek();
   if (type == Type::none) {
     in.skip();
     return refuse("", "The body is not valid JSON");
   }
-  return refuse(std::move(param),
+  return refuse(param,
                 "Expected " + std::string(expected) + ", got " + std::string(with_article(type)),
                 "invalid_type");
+}
+
+bool RequestReader::refuse_more(std::string_view param, std::size_t max, std::string_view things,
+                                std::string_view code) {
+  return refuse(param, "Expected at most " + std::to_string(max) + " " + std::string(things), code);
+}
+
+bool RequestReader::refuse_in(std::size_t index, std::string_view member, std::string_view message,
+                              std::string_view code) {
+  return refuse(in_message(index, member), message, code);
+}
+
+bool RequestReader::refuse_type_in(Reader& in, std::size_t index, std::string_view member,
+                                   std::string_view expected) {
+  return refuse_type(in, in_message(index, member), expected);
 }
 
 bool RequestReader::read() {
@@ -187,10 +210,7 @@ bool RequestReader::read_member() {
 // ask for what no other dialect can give back whole.
 bool RequestReader::read_extra() {
   if (request_.extras.size() == limits::extras_max)
-    return refuse(key_kept_,
-                  "Expected at most " + std::to_string(limits::extras_max) +
-                      " members that are not known here",
-                  "too_many");
+    return refuse_more(key_kept_, limits::extras_max, "members that are not known here");
   const std::string_view key = request_.keep(key_kept_);
   const std::string_view raw = in_.raw();
   if (!in_.ok()) return false;
@@ -210,10 +230,9 @@ bool RequestReader::read_model() {
   return check_name("model", request_.model);
 }
 
-bool RequestReader::check_name(const std::string& path, std::string_view name) {
-  if (name.size() <= limits::model_name_bytes_max) return true;
-  return refuse(path, "Expected at most " + std::to_string(limits::model_name_bytes_max) + " bytes",
-                "too_long");
+bool RequestReader::check_name(std::string_view path, std::string_view name) {
+  return name.size() <= limits::model_name_bytes_max ||
+         refuse_more(path, limits::model_name_bytes_max, "bytes", "too_long");
 }
 
 bool RequestReader::read_models() {
@@ -223,8 +242,7 @@ bool RequestReader::read_models() {
     const std::string path = element("models", request_.models.size());
     if (in_.peek() != Type::string) return refuse_type(in_, path, "a string");
     if (request_.models.size() == limits::chain_max)
-      return refuse(path, "Expected at most " + std::to_string(limits::chain_max) + " models",
-                    "too_many");
+      return refuse_more(path, limits::chain_max, "models");
     if (const auto model = in_.string()) request_.models.push_back(json::unescaped(*model));
     if (in_.ok() && !check_name(path, request_.models.back())) return false;
   }
@@ -283,9 +301,7 @@ bool RequestReader::read_stop() {
     const std::string path = element("stop", request_.stop.size());
     if (in_.peek() != Type::string) return refuse_type(in_, path, "a string");
     if (request_.stop.size() == limits::stop_sequences_max)
-      return refuse(path,
-                    "Expected at most " + std::to_string(limits::stop_sequences_max) + " sequences",
-                    "too_many");
+      return refuse_more(path, limits::stop_sequences_max, "sequences");
     if (const auto text = in_.string()) request_.stop.push_back(*text);
   }
   return in_.ok();
@@ -297,9 +313,7 @@ bool RequestReader::read_messages() {
   while (in_.next_element()) {
     const std::size_t index = request_.messages.size();
     if (index == limits::messages_max)
-      return refuse("messages",
-                    "Expected at most " + std::to_string(limits::messages_max) + " messages",
-                    "too_many");
+      return refuse_more("messages", limits::messages_max, "messages");
     if (!read_message(index)) return false;
   }
   if (in_.ok() && request_.messages.empty())
@@ -320,20 +334,20 @@ bool RequestReader::read_role(Message& message, std::size_t index) {
   in.enter_object();
   while (in.next_member()) {
     if (in.key() != "role") continue;
-    if (in.peek() != Type::string) return refuse_type(in, in_message(index, "role"), "a string");
+    if (in.peek() != Type::string) return refuse_type_in(in, index, "role", "a string");
     const JsonText word = in.string().value_or(JsonText());
     for (const Row& row : kRoles)
       if (json::equals(word, row.word)) {
         message.role = row.role;
         return true;
       }
-    return refuse(in_message(index, "role"),
-                  "Expected system, developer, user, assistant or tool, got \"" +
-                      json::unescaped(word) + "\"",
-                  "invalid_value");
+    return refuse_in(index, "role",
+                     "Expected system, developer, user, assistant or tool, got \"" +
+                         json::unescaped(word) + "\"",
+                     "invalid_value");
   }
-  return refuse(in_message(index, "role"),
-                "Expected a role: system, developer, user, assistant or tool", "missing");
+  return refuse_in(index, "role", "Expected a role: system, developer, user, assistant or tool",
+                   "missing");
 }
 
 // What the engine thought comes before what it said.
@@ -364,8 +378,7 @@ bool RequestReader::read_message(std::size_t index) {
     } else if (in.key() == "tool_calls" && message.role == Role::assistant) {
       if (!in.null()) calls = in.raw();
     } else if (in.key() == "tool_call_id" && message.role == Role::tool) {
-      if (in.peek() != Type::string)
-        return refuse_type(in, in_message(index, "tool_call_id"), "a string");
+      if (in.peek() != Type::string) return refuse_type_in(in, index, "tool_call_id", "a string");
       answered = in.string().value_or(JsonText());
     } else if (in.key() == "name") {
       message.name = in.string().value_or(JsonText());
@@ -382,8 +395,7 @@ bool RequestReader::read_message(std::size_t index) {
   // Last, whatever the order of the members: an answer to calls must follow them.
   if (!calls.empty() && !read_tool_calls(calls, message, index)) return false;
   if (!has_content && message.role != Role::assistant)
-    return refuse(in_message(index, "content"), "Expected a string or an array of content parts",
-                  "missing");
+    return refuse_in(index, "content", "Expected a string or an array of content parts", "missing");
   if (message.role == Role::tool && !take_result(message, answered, index)) return false;
   request_.messages.push_back(std::move(message));
   return true;
@@ -394,14 +406,14 @@ bool RequestReader::read_refusal(Reader& in, Message& message, std::size_t index
   refusal.kind = Content::Kind::refusal;
   refusal.text = in.string().value_or(JsonText());
   message.content.push_back(std::move(refusal));
-  return count_part() || refuse_parts(in_message(index, "refusal"));
+  return count_part() || refuse_parts_in(index, "refusal");
 }
 
 // What a tool said: the message's content, under the id of the call.
 bool RequestReader::take_result(Message& message, JsonText id, std::size_t index) {
   if (id.empty())
-    return refuse(in_message(index, "tool_call_id"),
-                  "Expected the id of the tool call that this answers", "missing");
+    return refuse_in(index, "tool_call_id", "Expected the id of the tool call that this answers",
+                     "missing");
   Content result;
   result.kind = Content::Kind::tool_result;
   result.id = id;
@@ -428,19 +440,27 @@ void RequestReader::note_member(Reader& in) {
   known.push_back(request_.keep(std::move(name)));
 }
 
-bool RequestReader::refuse_parts(std::string path) {
-  return refuse(std::move(path),
-                "Expected at most " + std::to_string(limits::parts_max) + " content parts in all",
-                "too_many");
+bool RequestReader::refuse_parts(std::string_view path) {
+  return refuse_more(path, limits::parts_max, "content parts in all");
+}
+
+bool RequestReader::refuse_parts_in(std::size_t index, std::string_view member) {
+  return refuse_parts(in_message(index, member));
+}
+
+// Most messages have one part, which comes with its list: to let one grow is code of its own.
+Content& add_part(Message& message) {
+  if (!message.content.empty()) return message.content.emplace_back();
+  message.content = std::vector<Content>(1);
+  return message.content.front();
 }
 
 bool RequestReader::read_content(Reader& in, Message& message, std::size_t index) {
   if (in.peek() == Type::string) {
-    Content part;
+    Content& part = add_part(message);
     part.text = in.string().value_or(JsonText());
     estimate(part.text.escaped().size());
-    message.content.push_back(std::move(part));
-    return count_part() || refuse_parts(in_message(index, "content"));
+    return count_part() || refuse_parts_in(index, "content");
   }
   return read_parts(in, message, index);
 }
@@ -629,8 +649,7 @@ bool RequestReader::read_tools() {
   while (in_.next_element()) {
     const std::string path = element("tools", request_.tools.size());
     if (request_.tools.size() == limits::tools_max)
-      return refuse(path, "Expected at most " + std::to_string(limits::tools_max) + " tools",
-                    "too_many");
+      return refuse_more(path, limits::tools_max, "tools");
     Tool tool;
     if (!read_tool(tool, path)) return false;
     request_.tools.push_back(tool);

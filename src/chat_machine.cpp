@@ -52,10 +52,12 @@ void Chat::start(Instant now) {
   const Resolution resolution = resolve(shared_.config, *request_, policy_, engines, problem);
   if (resolution != Resolution::ok) return refuse_policy(now, resolution, problem);
   bool all_fit = !engines.empty();
+  chain_ = std::vector<Candidate>(engines.size());
+  auto candidate = chain_.begin();
   for (Engine& engine : engines) {
     const Unfit why = unfit(*request_, engine, shared_.config.provider_of(engine));
     all_fit = all_fit && why == Unfit::no;
-    chain_.push_back({std::move(engine)});
+    (candidate++)->engine = std::move(engine);
   }
   if (!all_fit && !skip_unfit(now)) return;
   messages_ = request_->messages.size();
@@ -225,12 +227,14 @@ void Chat::record(Instant now, std::string_view outcome) {
 // The one that answers stands last.
 void Chat::record_answer(Instant now) {
   record(now, "ok");
+  if (attempt_->record + 1 != report_.attempts.size()) move_record_last();
+}
+
+void Chat::move_record_last() {
   std::vector<AttemptRecord>& attempts = report_.attempts;
-  if (attempt_->record + 1 != attempts.size()) {
-    AttemptRecord answer = std::move(attempts[attempt_->record]);
-    attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(attempt_->record));
-    attempts.push_back(std::move(answer));
-  }
+  AttemptRecord answer = std::move(attempts[attempt_->record]);
+  attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(attempt_->record));
+  attempts.push_back(std::move(answer));
   attempt_->record = attempts.size() - 1;
 }
 

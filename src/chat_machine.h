@@ -127,6 +127,7 @@ class Chat {
   SPILLWAY_RARE [[nodiscard]] Situation situation(Instant now);
   void record(Instant now, std::string_view outcome);
   void record_answer(Instant now);
+  SPILLWAY_RARE void move_record_last();
   void leave(Instant now, Outcome outcome);
 
   // deadlines

@@ -226,6 +226,18 @@ bool append_engines(const Config& config, std::string_view name, std::vector<Eng
   return known;
 }
 
+// The names that a request gives, in their order: its model, then its fallbacks; one without any
+// means the default route.
+std::size_t names_of(const ChatRequest& request) {
+  const std::size_t names = (request.model.empty() ? 0 : 1) + request.models.size();
+  return names == 0 ? 1 : names;
+}
+std::string_view name_at(const Config& config, const ChatRequest& request, std::size_t index) {
+  if (request.model.empty())
+    return request.models.empty() ? config.default_route : request.models[index];
+  return index == 0 ? request.model : request.models[index - 1];
+}
+
 SPILLWAY_RARE std::string names_of_routes(const Config& config) {
   std::string names;
   for (const Route& route : config.routes) names += (names.empty() ? "" : ", ") + route.name;
@@ -255,26 +267,24 @@ SPILLWAY_RARE std::string path_of(const ChatRequest& request, const Policy& poli
 
 Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy,
                    std::vector<Engine>& chain, ConfigProblem& problem) {
-  std::vector<std::string_view> named;
-  if (!request.model.empty()) named.push_back(request.model);
-  for (const std::string& name : request.models) named.push_back(name);
-  if (named.empty()) named.push_back(config.default_route);
-
   // The first route that is named gives the policy.
-  for (const std::string_view name : named)
-    if (const Route* route = config.find_route(name)) {
+  for (std::size_t index = 0; index < names_of(request); ++index)
+    if (const Route* route = config.find_route(name_at(config, request, index))) {
       policy = route->policy;
       break;
     }
   policy.chain.clear();
   if (!request.policy.empty() && !read_policy(request.policy, "spillway", policy, problem))
     return Resolution::bad_policy;
-  if (!policy.chain.empty()) named.assign(policy.chain.begin(), policy.chain.end());
-  for (std::size_t index = 0; index < named.size(); ++index)
-    if (!append_engines(config, named[index], chain)) {
-      problem = {path_of(request, policy, index), unknown_model(config, named[index])};
+  const std::vector<std::string>& own = policy.chain;
+  const std::size_t names = own.empty() ? names_of(request) : own.size();
+  for (std::size_t index = 0; index < names; ++index) {
+    const std::string_view name = own.empty() ? name_at(config, request, index) : own[index];
+    if (!append_engines(config, name, chain)) {
+      problem = {path_of(request, policy, index), unknown_model(config, name)};
       return Resolution::unknown_model;
     }
+  }
   return Resolution::ok;
 }
 
