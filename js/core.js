@@ -183,8 +183,7 @@ export class Core {
     const chat = new Chat(native, client, ctx);
     chat.leave = () => this.#leave(chat);
     const text = encoder.encode(JSON.stringify(head));
-    const [high, low] = crypto.getRandomValues(new Uint32Array(2));
-    const seed = (high >>> 11) * 2 ** 32 + low;
+    const seed = Math.floor(Math.random() * 2 ** 53); // nothing that it decides is a secret
     this.#chat = chat;
     try {
       const whole = body && this.#room(text.length + body.length);
