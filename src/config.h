@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -55,7 +54,9 @@ inline constexpr std::array kNames{Name{"vision", vision},       Name{"tools", t
 // negative.
 struct Price {
   std::int64_t picodollars = -1;
-  static Price usd_per_million(double usd) { return {usd < 0 ? -1 : std::llround(usd * 1e6)}; }
+  static Price usd_per_million(double usd) {
+    return {usd < 0 ? -1 : static_cast<std::int64_t>(usd * 1e6 + 0.5)};
+  }
   [[nodiscard]] constexpr bool known() const { return picodollars >= 0; }
 };
 

@@ -93,17 +93,15 @@ class Field {
   // A number from 0 to 1, in thousandths.
   bool share(std::int64_t& per_mille) const {
     const auto number = json::Reader(value_).number();
-    if (!number || *number < 0 || *number > 1)
-      return refuse("expected a number from 0 to 1, got " + std::string(value_));
-    per_mille = std::llround(*number * 1000);
+    if (!number || *number < 0 || *number > 1) return refuse_value("a number from 0 to 1");
+    per_mille = static_cast<std::int64_t>(*number * 1000 + 0.5);
     return true;
   }
   bool price(Price& out) const {
     const auto usd = json::Reader(value_).number();
     constexpr double usd_max = 1e6;
     if (!usd || *usd < 0 || *usd > usd_max)
-      return refuse("expected USD per million tokens, a number of 0 or more, got " +
-                    std::string(value_));
+      return refuse_value("USD per million tokens, a number of 0 or more");
     out = Price::usd_per_million(*usd);
     return true;
   }
@@ -116,9 +114,7 @@ class Field {
         out = row.value;
         return true;
       }
-    std::string choices;
-    for (const Word<Value>& row : words) add_choice(choices, row.word);
-    return refuse_choice(choices);
+    return refuse_word(words);
   }
   // A list of names, each a bit.
   template <std::size_t N>
@@ -170,10 +166,19 @@ class Field {
       return name.refuse_name(rows, count);
     });
   }
+  template <class Value, std::size_t N>
+  SPILLWAY_RARE bool refuse_word(const Word<Value> (&words)[N]) const {
+    std::string choices;
+    for (const Word<Value>& row : words) add_choice(choices, row.word);
+    return refuse_choice(choices);
+  }
   SPILLWAY_RARE bool refuse_name(const quirk::Name* rows, std::size_t count) const {
     std::string choices;
     for (std::size_t row = 0; row < count; ++row) add_choice(choices, rows[row].name);
     return refuse_choice(choices);
+  }
+  SPILLWAY_RARE [[nodiscard]] bool refuse_value(std::string_view expected) const {
+    return refuse("expected " + std::string(expected) + ", got " + std::string(value_));
   }
   SPILLWAY_RARE bool out_of_range(std::int64_t min, std::int64_t max) const {
     return refuse("expected a whole number from " + std::to_string(min) + " to " +

@@ -7,6 +7,7 @@
 
 #include "json_text.h"
 #include "limits.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -14,13 +15,65 @@ namespace {
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// The value of a number's span, if it is short enough to look at and finite.
-std::optional<double> to_double(std::string_view span) {
-  if (span.empty() || span.size() > limits::number_digits_max) return std::nullopt;
+constexpr std::array kPowersOfTen{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+// The double nearest to a number of few digits: one product or quotient of two that are exact, so
+// it is rounded once (W. D. Clinger, How to Read Floating Point Numbers Accurately, 1990). Whatever
+// people write is of this kind.
+std::optional<double> short_double(std::string_view span) {
+  constexpr std::uint64_t exact = 1ULL << 53;
+  const bool negative = span.front() == '-';
+  std::size_t at = negative ? 1 : 0;
+  std::uint64_t digits = 0;
+  int scale = 0;
+  for (bool fraction = false; at < span.size() && (span[at] | 0x20) != 'e'; ++at) {
+    if (span[at] == '.') {
+      fraction = true;
+      continue;
+    }
+    if (digits >= exact / 10) return std::nullopt;
+    digits = digits * 10 + static_cast<std::uint64_t>(span[at] - '0');
+    if (fraction) --scale;
+  }
+  if (at < span.size()) {
+    const bool below = span[++at] == '-';
+    if (!is_digit(span[at])) ++at;
+    constexpr int exponent_max = 99;
+    int exponent = 0;
+    for (; at < span.size(); ++at) {
+      exponent = exponent * 10 + (span[at] - '0');
+      if (exponent > exponent_max) return std::nullopt;
+    }
+    scale += below ? -exponent : exponent;
+  }
+  const auto power = static_cast<std::size_t>(scale < 0 ? -scale : scale);
+  if (power >= kPowersOfTen.size()) return std::nullopt;
+  const auto whole = static_cast<double>(digits);
+  const double value = scale < 0 ? whole / kPowersOfTen[power] : whole * kPowersOfTen[power];
+  return negative ? -value : value;
+}
+
+SPILLWAY_RARE std::optional<double> any_double(std::string_view span) {
   std::array<char, limits::number_digits_max + 1> text{};
   std::memcpy(text.data(), span.data(), span.size());
   const double value = std::strtod(text.data(), nullptr);
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+// The value of a number's span, if it is short enough to look at and finite.
+SPILLWAY_RARE std::optional<double> to_double(std::string_view span) {
+  if (span.empty() || span.size() > limits::number_digits_max) return std::nullopt;
+  const std::optional<double> value = short_double(span);
+  return value ? value : any_double(span);
+}
+
+SPILLWAY_RARE std::optional<std::int64_t> whole_of(std::optional<double> value) {
+  constexpr double exact = 9007199254740992.0;  // 2^53: from here on a double may be rounded
+  if (!value || *value <= -exact || *value >= exact) return std::nullopt;
+  const auto whole = static_cast<std::int64_t>(*value);
+  return static_cast<double>(whole) == *value ? std::optional(whole) : std::nullopt;
 }
 
 }  // namespace
@@ -336,13 +389,7 @@ std::optional<double> Reader::number() { return to_double(take(Type::number)); }
 
 std::optional<std::int64_t> Reader::integer() {
   const std::string_view span = take(Type::number);
-  if (span.find_first_of(".eE") != std::string_view::npos) {
-    constexpr double exact = 9007199254740992.0;  // 2^53: from here on a double may be rounded
-    const std::optional<double> value = to_double(span);
-    if (!value || *value <= -exact || *value >= exact) return std::nullopt;
-    const auto whole = static_cast<std::int64_t>(*value);
-    return static_cast<double>(whole) == *value ? std::optional(whole) : std::nullopt;
-  }
+  if (span.find_first_of(".eE") != std::string_view::npos) return whole_of(to_double(span));
   if (span.empty()) return std::nullopt;
   const bool negative = span.front() == '-';
   const std::uint64_t magnitude_max = static_cast<std::uint64_t>(INT64_MAX) + (negative ? 1 : 0);

@@ -407,6 +407,32 @@ TEST(JsonReader, ReadsNumbers) {
   }
 }
 
+// Numbers of few digits are not read by the C library; they come out as if they were.
+TEST(JsonReader, NumbersAreThoseOfStrtod) {
+  const auto check = [](const std::string& number) {
+    const double expected = std::strtod(number.c_str(), nullptr);
+    const std::optional<double> value = Reader(number).number();
+    ASSERT_TRUE(value) << number;
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(*value), std::bit_cast<std::uint64_t>(expected))
+        << number;
+  };
+  const std::string digits = "98765432109876543210";
+  for (std::size_t size = 1; size <= digits.size(); ++size)
+    for (std::size_t point = 1; point <= size; ++point)
+      for (int exponent = -40; exponent <= 40; ++exponent)
+        for (const char* sign : {"", "-"}) {
+          std::string number = sign + digits.substr(0, point);
+          if (point < size) number += "." + digits.substr(point, size - point);
+          check(number);
+          if (exponent >= 0) check(number + "e+" + std::to_string(exponent));
+          check(number + "E" + std::to_string(exponent));
+        }
+  for (const char* number : {"0", "-0", "0.0", "-0.0e5", "0e0", "0.000001", "1e22", "1e23", "1e-22",
+                             "1e-23", "9007199254740991", "9007199254740992", "9007199254740993",
+                             "900719925474099.3e1", "0.1", "0.2", "0.3", "0.7", "2.5e-7"})
+    check(number);
+}
+
 // --- depth
 
 TEST(JsonReader, BoundsDepth) {
