@@ -91,7 +91,7 @@ struct PartWriter {
     begin_chunk(envelope, out);
     if (part.kind == PartKind::tool_call) {
       out += R"("tool_calls":[{"index":)";
-      json::append_decimal(out, part.tool_index, 0);
+      json::append_integer(out, part.tool_index);
       out += R"(,"function":{"arguments":")";
       out += part.text.escaped();
       out += R"("}}])";

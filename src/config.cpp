@@ -487,6 +487,8 @@ bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
   return problem.message.empty();
 }
 
+constexpr std::size_t kKeyBytesMin = 6;  // shorter keys would eat ordinary words
+
 // Broken JSON is told with its place.
 SPILLWAY_RARE bool refuse_json(const json::Reader& in, const Field& where) {
   return where.refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
@@ -575,26 +577,27 @@ std::optional<Engine> Config::assume_engine(std::string_view id) const {
   return engine;
 }
 
-void Config::redact(std::string& text) const {
-  constexpr std::size_t key_bytes_min = 6;  // shorter ones would eat ordinary words
+namespace {
+
+SPILLWAY_RARE void hide_keys(const Config& config, std::string& text) {
   constexpr std::string_view mark = "[redacted]";
   // All of them are found before one is replaced: keys may begin, hold or overlap one another.
   std::string hidden(text.size(), '\0');
   const auto hide = [&text, &hidden](const Secret& secret) {
     const std::string_view key = secret.reveal();
-    if (key.size() < key_bytes_min) return;
+    if (key.size() < kKeyBytesMin) return;
     for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
       for (std::size_t byte = 0; byte < key.size(); ++byte) hidden[at + byte] = 'x';
     // What a provider says may be cut, and so end inside a key.
-    for (std::size_t size = std::min(key.size() - 1, text.size()); size >= key_bytes_min; --size)
+    for (std::size_t size = std::min(key.size() - 1, text.size()); size >= kKeyBytesMin; --size)
       if (std::string_view(text).substr(text.size() - size) == key.substr(0, size)) {
         std::fill(hidden.end() - static_cast<std::ptrdiff_t>(size), hidden.end(), 'x');
         break;
       }
   };
-  for (const Provider& provider : providers)
+  for (const Provider& provider : config.providers)
     for (const Secret& key : provider.keys) hide(key);
-  for (const Secret& key : client_keys) hide(key);
+  for (const Secret& key : config.client_keys) hide(key);
 
   std::string shown;
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -605,6 +608,20 @@ void Config::redact(std::string& text) const {
     }
   }
   text = std::move(shown);
+}
+
+}  // namespace
+
+void Config::redact(std::string& text) const {
+  const auto begins_in = [&text](const Secret& secret) {
+    const std::string_view key = secret.reveal();
+    return key.size() >= kKeyBytesMin &&
+           text.find(key.substr(0, kKeyBytesMin)) != std::string::npos;
+  };
+  bool found = std::any_of(client_keys.begin(), client_keys.end(), begins_in);
+  for (const Provider& provider : providers)
+    for (const Secret& key : provider.keys) found = found || begins_in(key);
+  if (found) hide_keys(*this, text);
 }
 
 bool read_policy(std::string_view json, std::string_view path, Policy& policy,

@@ -164,6 +164,7 @@ void append_unescaped(std::string& out, JsonText text);
 [[nodiscard]] bool equals(JsonText text, std::string_view plain);
 // Whether `text` is one valid JSON value (of type object when `type` says so).
 [[nodiscard]] bool valid(std::string_view text, Type type = Type::none);
+void append_integer(std::string& out, std::int64_t value);
 // A decimal that does not need floating point: `units` × 10^-`decimals`, trailing zeros removed.
 // 0 <= decimals <= 18.
 void append_decimal(std::string& out, std::int64_t units, int decimals);

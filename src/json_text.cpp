@@ -7,6 +7,7 @@
 #include <cassert>
 
 #include "json.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -95,6 +96,43 @@ Writer& Writer::end_text() {
   return *this;
 }
 
+namespace {
+
+// One character that is no plain ASCII, or must not stand in a string as it is. Returns its end.
+SPILLWAY_RARE const char* append_special(std::string& out, const char* at, const char* end) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(*at);
+  if (byte >= 0x80) {
+    const std::size_t length = utf8_length(at, end);
+    out.append(length == 0 ? kReplacement : std::string_view(at, length));
+    return at + (length == 0 ? 1 : length);
+  }
+  switch (byte) {
+    case '"':
+      out.append("\\\"");
+      break;
+    case '\\':
+      out.append("\\\\");
+      break;
+    case '\n':
+      out.append("\\n");
+      break;
+    case '\r':
+      out.append("\\r");
+      break;
+    case '\t':
+      out.append("\\t");
+      break;
+    default:
+      out.append("\\u00");
+      out.push_back(hex[byte >> 4]);
+      out.push_back(hex[byte & 15]);
+  }
+  return at + 1;
+}
+
+}  // namespace
+
 Writer& Writer::text(JsonText text) {
   begin_text();
   out_.append(text.escaped());
@@ -109,7 +147,7 @@ Writer& Writer::string(std::string_view plain) {
 
 Writer& Writer::integer(std::int64_t value) {
   comma();
-  append_decimal(out_, value, 0);
+  append_integer(out_, value);
   return *this;
 }
 
@@ -120,43 +158,12 @@ Writer& Writer::raw(std::string_view value) {
 }
 
 void append_escaped(std::string& out, std::string_view plain) {
-  constexpr std::string_view hex = "0123456789abcdef";
   const char* at = plain.data();
   const char* const end = at + plain.size();
   while (at < end) {
-    const char* stop = skip_plain(at, end);
-    out.append(at, stop);
-    at = stop;
-    if (at == end) break;
-    const auto byte = static_cast<unsigned char>(*at);
-    if (byte >= 0x80) {
-      const std::size_t length = utf8_length(at, end);
-      out.append(length == 0 ? kReplacement : std::string_view(at, length));
-      at += length == 0 ? 1 : length;
-      continue;
-    }
-    switch (byte) {
-      case '"':
-        out.append("\\\"");
-        break;
-      case '\\':
-        out.append("\\\\");
-        break;
-      case '\n':
-        out.append("\\n");
-        break;
-      case '\r':
-        out.append("\\r");
-        break;
-      case '\t':
-        out.append("\\t");
-        break;
-      default:
-        out.append("\\u00");
-        out.push_back(hex[byte >> 4]);
-        out.push_back(hex[byte & 15]);
-    }
-    ++at;
+    const char* const stop = skip_plain(at, end);
+    out.append(at, static_cast<std::size_t>(stop - at));
+    at = stop == end ? end : append_special(out, stop, end);
   }
 }
 
@@ -218,6 +225,18 @@ std::string unescaped(JsonText text) {
 bool equals(JsonText text, std::string_view plain) {
   if (text.escaped().find('\\') == std::string_view::npos) return text.escaped() == plain;
   return unescaped(text) == plain;
+}
+
+void append_integer(std::string& out, std::int64_t value) {
+  std::array<char, 20> digits;  // 19 and a sign
+  std::size_t at = digits.size();
+  auto rest = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  do {
+    digits[--at] = static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (value < 0) digits[--at] = '-';
+  out.append(digits.data() + at, digits.size() - at);
 }
 
 void append_decimal(std::string& out, std::int64_t units, int decimals) {

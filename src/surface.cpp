@@ -51,7 +51,7 @@ void append_token(std::string& out, std::string_view id) {
   }
 }
 
-void append_number(std::string& out, std::int64_t number) { json::append_decimal(out, number, 0); }
+void append_number(std::string& out, std::int64_t number) { json::append_integer(out, number); }
 
 // groq:llama-3.3-70b=rate_limited;12ms, cerebras:gpt-oss-120b=ok
 std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
