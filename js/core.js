@@ -342,7 +342,8 @@ export class Core {
       chat.wakeAt = -1;
     }
     if (chat.head && !chat.answered) this.#answer(chat, chat.head);
-    if (chat.sink && !chat.finished) this.#deliver(chat, chat.sink);
+    const due = chat.held.length || chat.ended;
+    if (due && chat.sink && !chat.finished) this.#deliver(chat, chat.sink);
   }
 
   /** @param {Chat} chat @param {Sink} sink */
@@ -453,6 +454,9 @@ function pullSource(chat) {
   return {
     start(controller) {
       chat.pulled = true;
+      // What the response begins with waits in it: nobody need ask for that.
+      chat.wroteAt = Date.now();
+      if (chat.held.length) controller.enqueue(join(chat.held.splice(0)));
       chat.sink = {
         write(bytes) {
           chat.wanted = false; // before enqueue(), which may pull again at once
