@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -54,9 +55,7 @@ inline constexpr std::array kNames{Name{"vision", vision},       Name{"tools", t
 // negative.
 struct Price {
   std::int64_t picodollars = -1;
-  static Price usd_per_million(double usd) {
-    return {usd < 0 ? -1 : static_cast<std::int64_t>(usd * 1e6 + 0.5)};
-  }
+  static Price usd_per_million(double usd) { return {usd < 0 ? -1 : std::llround(usd * 1e6)}; }
   [[nodiscard]] constexpr bool known() const { return picodollars >= 0; }
 };
 

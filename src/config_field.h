@@ -94,7 +94,7 @@ class Field {
   bool share(std::int64_t& per_mille) const {
     const auto number = json::Reader(value_).number();
     if (!number || *number < 0 || *number > 1) return refuse_value("a number from 0 to 1");
-    per_mille = static_cast<std::int64_t>(*number * 1000 + 0.5);
+    per_mille = std::llround(*number * 1000);
     return true;
   }
   bool price(Price& out) const {
