@@ -455,8 +455,10 @@ function pullSource(chat) {
     start(controller) {
       chat.pulled = true;
       // What the response begins with waits in it: nobody need ask for that.
-      chat.wroteAt = Date.now();
-      if (chat.held.length) controller.enqueue(join(chat.held.splice(0)));
+      if (chat.held.length) {
+        chat.wroteAt = Date.now();
+        controller.enqueue(join(chat.held.splice(0)));
+      }
       chat.sink = {
         write(bytes) {
           chat.wanted = false; // before enqueue(), which may pull again at once

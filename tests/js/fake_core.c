@@ -1,7 +1,8 @@
 // A core of a few lines for the shim's tests: it speaks the host ABI and does what the first byte
 // of the request body says; the rest of the body is the head of the upstream request.
 //   p  relay: respond with the first chunk, write each chunk in two halves
-//   s  the same, then splice
+//   r  the same, but respond with upstream's head
+//   s  the same as p, then splice
 //   h  answer with the head it was opened with
 //   w  answer at a wake 50 ms later, with the `reading` flag it got
 //   W  relay, and a wake every 50 ms until the host waits for the client: says so
@@ -169,6 +170,7 @@ EXPORT(open) int open(double now, double seed, int head_len, int body_len) {
 
 EXPORT(on_response) void on_response(double now, int exchange, int status, int head_len) {
   int id = exchange - exchange_base;
+  if (chats[id].mode == 'r') respond(id, 200, "text/event-stream");
   if (status < 300 || chats[id].done) return;
   respond(id, 502, "application/json");
   static const char text[] =

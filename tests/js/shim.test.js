@@ -277,6 +277,16 @@ describe('relay', () => {
     assert.equal(await read, '67', 'nothing waits for the end');
   });
 
+  test('the first token does not wait either where the response began without it', async (t) => {
+    t.mock.timers.enable(clock);
+    const upstream = new TransformStream();
+    const spillway = fake({ fetch: async () => new Response(upstream.readable) });
+    const response = await spillway.fetch(post(order('r', 'https://provider.test/')));
+    const read = readerOf(response).next();
+    void upstream.writable.getWriter().write(encoder.encode('1'));
+    assert.equal(await read, '1'); // no clock has moved
+  });
+
   test('a client may leave while something waits for more', async (t) => {
     t.mock.timers.enable(clock);
     const ctx = context();
