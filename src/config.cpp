@@ -487,8 +487,6 @@ bool Loader::find_keys(const Environment& env, ConfigProblem& problem) {
   return problem.message.empty();
 }
 
-constexpr std::size_t kKeyBytesMin = 6;  // shorter keys would eat ordinary words
-
 // Broken JSON is told with its place.
 SPILLWAY_RARE bool refuse_json(const json::Reader& in, const Field& where) {
   return where.refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
@@ -578,6 +576,8 @@ std::optional<Engine> Config::assume_engine(std::string_view id) const {
 }
 
 namespace {
+
+constexpr std::size_t kKeyBytesMin = 6;  // shorter keys would eat ordinary words
 
 SPILLWAY_RARE void hide_keys(const Config& config, std::string& text) {
   constexpr std::string_view mark = "[redacted]";
