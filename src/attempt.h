@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "actions.h"
+#include "attempt_record.h"
 #include "clock.h"
 #include "config.h"
 #include "dialect.h"
@@ -41,9 +42,9 @@ struct Attempt {
   [[nodiscard]] bool finished() const { return done || transcript.finished(); }
 
   ExchangeId exchange = ExchangeId::none;
-  bool open = true;           // the exchange has not ended
-  std::size_t candidate = 0;  // index into the chain
-  std::size_t record = 0;     // index into the report's attempts
+  bool open = true;                 // the exchange has not ended
+  std::size_t candidate = 0;        // index into the chain
+  AttemptRecords::iterator record;  // in the chat's report
   std::size_t key = 0;
   Target target;
   Mode mode = Mode::translate;

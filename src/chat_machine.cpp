@@ -47,17 +47,17 @@ std::uint64_t Chat::random() {
 // -----------------------------------------------------------------------------------------
 
 void Chat::start(Instant now) {
-  std::vector<Engine> engines;
+  Chain chain;
   ConfigProblem problem;
-  const Resolution resolution = resolve(shared_.config, *request_, policy_, engines, problem);
+  const Resolution resolution = resolve(shared_.config, *request_, policy_, chain, problem);
   if (resolution != Resolution::ok) return refuse_policy(now, resolution, problem);
-  bool all_fit = !engines.empty();
-  chain_ = std::vector<Candidate>(engines.size());
+  assumed_ = std::move(chain.assumed);
+  bool all_fit = !chain.engines.empty();
+  chain_ = std::vector<Candidate>(chain.engines.size());
   auto candidate = chain_.begin();
-  for (Engine& engine : engines) {
-    const Unfit why = unfit(*request_, engine, shared_.config.provider_of(engine));
-    all_fit = all_fit && why == Unfit::no;
-    (candidate++)->engine = std::move(engine);
+  for (const Engine* engine : chain.engines) {
+    (candidate++)->engine = engine;
+    all_fit = all_fit && unfit(*request_, *engine) == Unfit::no;
   }
   if (!all_fit && !skip_unfit(now)) return;
   messages_ = request_->messages.size();
@@ -77,10 +77,10 @@ void Chat::refuse_policy(Instant now, Resolution resolution, const ConfigProblem
 
 void Chat::skip(Candidate& candidate, std::string_view word, std::string_view text) {
   candidate.out = true;
-  report_.skipped.push_back({candidate.engine.id, word});
+  report_.skipped.push_back({candidate.engine->id, word});
   if (refusals_.size() > limits::reason_bytes_max) return;
   if (!refusals_.empty()) refusals_ += "; ";
-  refusals_ += candidate.engine.id + ' ';
+  refusals_ += candidate.engine->id + ' ';
   refusals_ += text;
 }
 
@@ -91,11 +91,10 @@ bool Chat::skip_unfit(Instant now) {
   bool all_too_small = true;
   std::string_view field;  // that all of them stumble over
   for (Candidate& candidate : chain_) {
-    const Provider& provider = shared_.config.provider_of(candidate.engine);
-    const Unfit why = unfit(*request_, candidate.engine, provider);
+    const Unfit why = unfit(*request_, *candidate.engine);
     any = any || why == Unfit::no;
     if (why == Unfit::no) continue;
-    skip(candidate, name_of(why), explain(why, *request_, candidate.engine, provider));
+    skip(candidate, name_of(why), explain(why, *request_, *candidate.engine));
     if (why == Unfit::no_key) continue;
     const std::string_view other = field_of(why, *request_);
     field = !any_ready || field == other ? other : "model";
@@ -120,10 +119,10 @@ bool Chat::skip_unfit(Instant now) {
 }
 
 Instant Chat::ready_at(Instant now, const Candidate& candidate) const {
-  const Engine& engine = candidate.engine;
-  const std::size_t keys = shared_.config.provider_of(engine).keys.size();
+  const Engine& engine = *candidate.engine;
+  const std::size_t keys = engine.provider->keys.size();
   return std::max({now, shared_.health.engine_ready_at(now, engine.id),
-                   shared_.health.key_ready_at(now, engine.provider, keys)});
+                   shared_.health.key_ready_at(now, engine.provider->number, keys)});
 }
 
 // The first engine of the chain that may be called; when all are cooling, the one that is soonest
@@ -158,8 +157,8 @@ void Chat::again(Instant now, std::size_t candidate) {
 // does not allow.
 bool Chat::begin(Instant now, std::size_t index) {
   Candidate& candidate = chain_[index];
-  const Engine& engine = candidate.engine;
-  const Provider& provider = shared_.config.provider_of(engine);
+  const Engine& engine = *candidate.engine;
+  const Provider& provider = *engine.provider;
   Target target;
   target.model = engine.model();
   target.quirks = provider.quirks | engine.quirks;
@@ -183,18 +182,18 @@ bool Chat::begin(Instant now, std::size_t index) {
   attempt->mode =
       rescue_ ? Mode::translate : choose_mode(surface_.dialect(), provider, target, *request_);
   attempt->first_content_ms = first_content_ms(policy_, engine, *request_);
-  attempt->record = report_.attempts.size();
   attempt->candidate = index;
   attempt->started = now;
   const Secret* key = nullptr;
   if (!provider.keys.empty()) {
-    attempt->key = shared_.health.take_key(now, engine.provider, provider.keys.size());
-    key = &provider.keys[attempt->key];
+    attempt->key = shared_.health.take_key(now, engine.provider->number, provider.keys.size());
+    key = &*std::next(provider.keys.begin(), static_cast<std::ptrdiff_t>(attempt->key));
   }
   attempt->exchange = ExchangeId{shared_.next_exchange++};
   shared_.health.began(now, engine.id, attempt->exchange);
   ++candidate.attempts;
   report_.attempts.push_back({engine.id, "", 0, 0});
+  attempt->record = std::prev(report_.attempts.end());
 
   shared_.exchanges[attempt->exchange] = id_;
   attempt_ = std::move(attempt);
@@ -219,7 +218,7 @@ void Chat::hang_up() {
 }
 
 void Chat::record(Instant now, std::string_view outcome) {
-  AttemptRecord& attempt = report_.attempts[attempt_->record];
+  AttemptRecord& attempt = *attempt_->record;
   attempt.outcome = outcome;
   attempt.duration_ms = now - attempt_->started;
 }
@@ -227,15 +226,8 @@ void Chat::record(Instant now, std::string_view outcome) {
 // The one that answers stands last.
 void Chat::record_answer(Instant now) {
   record(now, "ok");
-  if (attempt_->record + 1 != report_.attempts.size()) move_record_last();
-}
-
-void Chat::move_record_last() {
-  std::vector<AttemptRecord>& attempts = report_.attempts;
-  AttemptRecord answer = std::move(attempts[attempt_->record]);
-  attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(attempt_->record));
-  attempts.push_back(std::move(answer));
-  attempt_->record = attempts.size() - 1;
+  AttemptRecords& records = report_.attempts;
+  records.splice(records.end(), records, attempt_->record);
 }
 
 void Chat::settle_health(Instant now, const Failure& failure) {
@@ -255,13 +247,13 @@ void Chat::settle_health(Instant now, const Failure& failure) {
       if (keys < 2) {
         health.failed(now, failed_engine.id, attempt, failure.retry_after_ms);
       } else {
-        health.cool_key(now, failed_engine.provider, attempt_->key, failure.retry_after_ms);
+        health.cool_key(now, failed_engine.provider->number, attempt_->key, failure.retry_after_ms);
         health.let_go(failed_engine.id, attempt);
       }
       return;
     case Blame::key_long:
       if (keys == 0) return health.set_aside(now, failed_engine.id, attempt);
-      health.set_key_aside(now, failed_engine.provider, attempt_->key);
+      health.set_key_aside(now, failed_engine.provider->number, attempt_->key);
       return health.let_go(failed_engine.id, attempt);
   }
 }
@@ -273,8 +265,9 @@ Situation Chat::situation(Instant now) {
   Situation situation;
   situation.attempts_on_engine = chain_[index].attempts;
   // As many as there are: a key that asks for no wait is ready again at once.
-  situation.has_other_key = chain_[index].keys_failed < keys &&
-                            shared_.health.key_ready_at(now, engine().provider, keys) <= now;
+  situation.has_other_key =
+      chain_[index].keys_failed < keys &&
+      shared_.health.key_ready_at(now, engine().provider->number, keys) <= now;
   situation.waited_ms = waited_ms_;
   situation.left_ms = opened_ + policy_.timeouts.total_ms - now;
   if (const auto other = pick(now, index))
@@ -291,7 +284,7 @@ void Chat::fail(Instant now, const Failure& failure) {
   if (state_ == ChatState::committed) {
     flush();  // what came before the failure
     pay();
-    report_.attempts[attempt_->record].outcome = name_of(failure.kind);
+    attempt_->record->outcome = name_of(failure.kind);
     if (!rescue(now, failure)) cut(now, {failure, engine().id});
     return;
   }
@@ -332,7 +325,7 @@ void Chat::fail(Instant now, const Failure& failure) {
     case Then::larger_engine: {
       const std::int64_t window = engine().context_window;
       for (Candidate& candidate : chain_) {
-        const std::int64_t other = candidate.engine.context_window;
+        const std::int64_t other = candidate.engine->context_window;
         if (other > 0 && other <= window) candidate.out = true;
       }
       break;
@@ -351,7 +344,7 @@ void Chat::take(Instant now, const input::Close&) {
   hang_up();
   if (attempt_) {
     shared_.health.let_go(engine().id, attempt_->exchange);
-    if (report_.attempts[attempt_->record].outcome.empty()) record(now, outcome);
+    if (attempt_->record->outcome.empty()) record(now, outcome);
   }
   leave(now, Outcome::client_closed);
 }
@@ -369,12 +362,12 @@ void Chat::leave(Instant now, Outcome outcome) {
       report_.finish_reason = name_of(attempt_->transcript.reason());
   } else if (rescue_) {  // no engine could go on
     for (const Candidate& candidate : chain_)
-      if (candidate.engine.id == rescue_->broke.engine) answered = &candidate.engine;
+      if (candidate.engine->id == rescue_->broke.engine) answered = candidate.engine;
   }
   const LogLevel level =
       outcome == Outcome::failed || outcome == Outcome::cut ? LogLevel::warn : LogLevel::info;
   const std::string_view provider_name =
-      answered ? std::string_view(shared_.config.provider_of(*answered).name) : std::string_view();
+      answered ? std::string_view(answered->provider->name) : std::string_view();
   shared_.actions.log(level, log_line(report_, answered, provider_name));
   state_ = ChatState::gone;
 }
@@ -468,8 +461,7 @@ void Chat::expire(Instant now) {
     drop_rival(now, name_of(failure.kind));
     hang_up();
     if (attempt_) shared_.health.let_go(engine().id, attempt_->exchange);
-    if (attempt_ && report_.attempts[attempt_->record].outcome.empty())
-      record(now, name_of(failure.kind));
+    if (attempt_ && attempt_->record->outcome.empty()) record(now, name_of(failure.kind));
     failure_ = Remembered{failure, attempt_ ? engine().id : report_.requested};
     return give_up(now);
   }

@@ -39,7 +39,7 @@ class Chat {
 
  private:
   struct Candidate {
-    Engine engine;
+    const Engine* engine = nullptr;  // of the config, or of assumed_
     int attempts = 0;
     std::size_t keys_failed = 0;  // attempts that failed by their key
     bool out = false;             // not to be tried (again) for this chat
@@ -127,7 +127,6 @@ class Chat {
   SPILLWAY_RARE [[nodiscard]] Situation situation(Instant now);
   void record(Instant now, std::string_view outcome);
   void record_answer(Instant now);
-  SPILLWAY_RARE void move_record_last();
   void leave(Instant now, Outcome outcome);
 
   // deadlines
@@ -140,8 +139,8 @@ class Chat {
   SPILLWAY_RARE void expire(Instant now);
 
   std::uint64_t random();
-  [[nodiscard]] const Engine& engine() const { return chain_[attempt_->candidate].engine; }
-  [[nodiscard]] const Provider& provider() const { return shared_.config.provider_of(engine()); }
+  [[nodiscard]] const Engine& engine() const { return *chain_[attempt_->candidate].engine; }
+  [[nodiscard]] const Provider& provider() const { return *engine().provider; }
 
   RouterShared& shared_;
   ChatId id_;
@@ -149,6 +148,7 @@ class Chat {
   std::unique_ptr<ChatRequest> request_;  // until no engine is asked any more
   Surface surface_;
   Policy policy_;
+  std::list<Engine> assumed_;  // engines that the config does not know
   std::vector<Candidate> chain_;
   std::unique_ptr<Attempt> attempt_;  // of a chat that hedges, the one that was heard of last
   std::unique_ptr<Attempt> rival_;    // the other one, and how it stands

@@ -57,7 +57,7 @@ void Chat::settle_race(Instant now) {
   hedge_at_ = Instant::never();
   shared_.pace.learn(engine().id, now - attempt_->started);
   // It takes longer than this: else one that always loses would never be known as slow.
-  if (rival_) shared_.pace.learn(chain_[rival_->candidate].engine.id, now - rival_->started);
+  if (rival_) shared_.pace.learn(chain_[rival_->candidate].engine->id, now - rival_->started);
   drop_rival(now, kCancelled);
 }
 

@@ -20,7 +20,7 @@ void Chat::take(Instant now, const input::Response& response) {
   if (state_ != ChatState::trying) return;
   attempt_->headers_at = now;
   attempt_->status = response.status;
-  report_.attempts[attempt_->record].status = response.status;
+  attempt_->record->status = response.status;
   const ResponseHead head = read_response_head(response.status, response.head);
   const bool good = response.status >= 200 && response.status < 300;
   if (good && (!attempt_->target.stream || may_stream(head))) {

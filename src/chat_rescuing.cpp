@@ -104,7 +104,7 @@ void Chat::ask_to_go_on(const Candidate& candidate) {
                          request.messages.end());
   Rescue& rescue = *rescue_;
   rescue.said = false;
-  rescue.prefilled = (candidate.engine.capabilities & capability::prefill) != 0 &&
+  rescue.prefilled = (candidate.engine->capabilities & capability::prefill) != 0 &&
                      !candidate.refuses_prefill && !text_.empty();
   rescue.seam.emplace(
       json::unescaped(JsonText::trusted(text_)),
@@ -156,7 +156,7 @@ void Chat::print_joined() {
 
 // What the engine that answers has counted so far.
 void Chat::pay() {
-  AttemptRecord& attempt = report_.attempts[attempt_->record];
+  AttemptRecord& attempt = *attempt_->record;
   attempt.answered = true;
   report_.answered_model = attempt_->model;
   attempt.usage = attempt_->transcript.usage();

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,7 +56,9 @@ inline constexpr std::array kNames{Name{"vision", vision},       Name{"tools", t
 // negative.
 struct Price {
   std::int64_t picodollars = -1;
-  static Price usd_per_million(double usd) { return {usd < 0 ? -1 : std::llround(usd * 1e6)}; }
+  static Price usd_per_million(double usd) {
+    return {usd < 0 ? -1 : static_cast<std::int64_t>(std::nearbyint(usd * 1e6))};
+  }
   [[nodiscard]] constexpr bool known() const { return picodollars >= 0; }
 };
 
@@ -65,17 +68,18 @@ struct Header {
 };
 
 struct Provider {
-  std::string name;   // groq
-  std::string title;  // Groq
+  std::string name;        // groq
+  std::string title;       // Groq
+  std::size_t number = 0;  // its place among the providers
   const Dialect* dialect = nullptr;
   std::string base_url;  // no slash at its end
   Auth auth = Auth::bearer;
-  std::vector<std::string> key_names;
-  std::vector<Header> headers;
+  std::list<std::string> key_names;
+  std::list<Header> headers;
   quirk::Set quirks = 0;
   bool simulated = false;
   // Found in the environment
-  std::vector<Secret> keys;
+  std::list<Secret> keys;
   std::string
       missing;  // what the environment lacks: the provider is skipped; empty when it can serve
 
@@ -83,8 +87,8 @@ struct Provider {
 };
 
 struct Engine {
-  std::string id;                   // groq:openai/gpt-oss-120b
-  std::size_t provider = 0;         // index into Config::providers
+  std::string id;  // groq:openai/gpt-oss-120b
+  const Provider* provider = nullptr;
   std::int64_t context_window = 0;  // tokens; 0 unknown
   std::int64_t output_tokens_max = 0;
   Price price_in, price_out, price_cache_read, price_cache_write;
@@ -125,10 +129,9 @@ struct KeepAlive {
   Millis before_content_ms = 20'000;
 };
 
-// How one chat is routed. A route has one; a request's `spillway` object changes members of it.
+// How one chat is routed.
 struct Policy {
-  std::vector<std::string> chain;  // engine ids, in order of preference
-  int attempts_max = 4;            // upstream requests before the first content
+  int attempts_max = 4;  // upstream requests before the first content
   int attempts_per_engine = 1;
   Millis rate_limit_wait_ms = 0;  // at most this long for the same engine when it is rate limited
   Timeouts timeouts;
@@ -140,10 +143,23 @@ struct Policy {
   bool strict = false;  // an engine that would drop a field of the request is skipped
 };
 
-struct Route {
+// What a chat can name. A request's `spillway` object has the same members.
+struct Route : Policy {
   std::string name;
-  Policy policy;
+  std::list<std::string> chain;  // engine ids, in order of preference
 };
+
+// What a provider, an engine and a route are found by.
+inline const std::string& name_of(const Provider& provider) { return provider.name; }
+inline const std::string& name_of(const Engine& engine) { return engine.id; }
+inline const std::string& name_of(const Route& route) { return route.name; }
+// nullptr when there is none.
+template <class Rows>
+[[nodiscard]] auto find_named(Rows& rows, std::string_view name) -> decltype(&rows.front()) {
+  for (auto& row : rows)
+    if (name_of(row) == name) return &row;
+  return nullptr;
+}
 
 // The wrong field of a config (or of a request's `spillway` object), and what was expected there.
 struct ConfigProblem {
@@ -153,6 +169,14 @@ struct ConfigProblem {
 
 class Config {
  public:
+  Config() = default;
+  // Engines point into it.
+  Config(const Config&) = delete;
+  Config& operator=(const Config&) = delete;
+  Config(Config&&) = default;
+  Config& operator=(Config&&) = default;
+  ~Config() = default;
+
   // Reads configure()'s input: {"config": [text …], "env": {name: text}}. nullptr when refused:
   // `problem` says why.
   static std::unique_ptr<const Config> load(std::string_view input, ConfigProblem& problem);
@@ -161,30 +185,28 @@ class Config {
   [[nodiscard]] const Engine* find_engine(std::string_view id) const;
   [[nodiscard]] const Route* find_route(std::string_view name) const;
   // The engines that serve a model of this bare name, as a client of one provider writes it.
-  [[nodiscard]] std::vector<std::string> engines_of(std::string_view model) const;
+  [[nodiscard]] std::list<std::string> engines_of(std::string_view model) const;
+  // The provider that an engine's id names; nullptr when there is none.
+  [[nodiscard]] const Provider* provider_in(std::string_view id) const;
   // An engine that the registry does not know at a provider that it does, with assumed metadata.
   [[nodiscard]] std::optional<Engine> assume_engine(std::string_view id) const;
-  [[nodiscard]] const Provider& provider_of(const Engine& engine) const {
-    return providers[engine.provider];
-  }
   // Replaces every byte of `text` that belongs to a key, also to the beginning of one at its end.
   void redact(std::string& text) const;
 
-  std::vector<Provider> providers;
-  std::vector<Engine> engines;
-  std::vector<Route> routes;
+  std::list<Provider> providers;
+  std::list<Engine> engines;
+  std::list<Route> routes;
   std::string default_route;
   std::string cors_origin = "*";  // empty: no CORS headers
   std::size_t request_bytes_max = limits::request_bytes_max;
   std::size_t chats_max = limits::chats_max;
   Millis cooldown_ms = limits::cooldown_ms;
   // SPILLWAY_KEYS: what a client may show. Plain keys, and hex digests of hashed ones.
-  std::vector<Secret> client_keys;
-  std::vector<std::string> client_key_digests;
+  std::list<Secret> client_keys;
+  std::list<std::string> client_key_digests;
 };
 
-// Changes `policy` by the members of a `spillway` object (the same names as a route in the config).
-bool read_policy(std::string_view json, std::string_view path, Policy& policy,
-                 ConfigProblem& problem);
+// Changes `route` by the members of a `spillway` object, which stands at `path`.
+bool read_route(std::string_view json, std::string_view path, Route& route, ConfigProblem& problem);
 
 }  // namespace spillway

@@ -2,8 +2,8 @@
 // problem: the first one stays, with the path of the field and what was expected there.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,12 +12,6 @@
 #include "rare.h"
 
 namespace spillway {
-
-template <class Value>
-struct Word {
-  std::string_view word;
-  Value value;
-};
 
 // Nothing of a message is made before it is needed: a start reads dozens of fields, all of them
 // good.
@@ -51,6 +45,12 @@ class Field {
     return path;
   }
 
+  // Whether `text`, which stands here, is JSON.
+  [[nodiscard]] bool holds_json(std::string_view text) const {
+    json::Reader in(text);
+    in.skip();
+    return in.finish() || refuse_json(in);
+  }
   // Calls read(name, field) for each member; false when it is no object or a read was refused.
   template <class Read>
   bool members(const Read& read) const {
@@ -83,18 +83,24 @@ class Field {
     out = *value;
     return true;
   }
-  template <class Integer>
-  bool integer(Integer& out, std::int64_t min, std::int64_t max) const {
+  bool integer(std::int64_t& out, std::int64_t min, std::int64_t max) const {
     const auto number = json::Reader(value_).integer();
     if (!number || *number < min || *number > max) return out_of_range(min, max);
-    out = static_cast<Integer>(*number);
+    out = *number;
+    return true;
+  }
+  template <class Integer>
+  bool integer(Integer& out, std::int64_t min, std::int64_t max) const {
+    std::int64_t number = 0;
+    if (!integer(number, min, max)) return false;
+    out = static_cast<Integer>(number);
     return true;
   }
   // A number from 0 to 1, in thousandths.
   bool share(std::int64_t& per_mille) const {
     const auto number = json::Reader(value_).number();
     if (!number || *number < 0 || *number > 1) return refuse_value("a number from 0 to 1");
-    per_mille = std::llround(*number * 1000);
+    per_mille = static_cast<std::int64_t>(std::nearbyint(*number * 1000));
     return true;
   }
   bool price(Price& out) const {
@@ -105,26 +111,28 @@ class Field {
     out = Price::usd_per_million(*usd);
     return true;
   }
-  template <class Value, std::size_t N>
-  bool word(Value& out, const Word<Value> (&words)[N]) const {
-    std::string text;
-    if (type() == json::Type::string) (void)this->text(text);
-    for (const Word<Value>& row : words)
-      if (text == row.word) {
-        out = row.value;
-        return true;
-      }
-    return refuse_word(words);
+  // One of `words`, which are in the order of the values from 0 on.
+  template <class Value>
+  bool word(Value& out, std::span<const std::string_view> words) const {
+    const std::size_t index = index_in(words);
+    if (index == words.size()) return refuse_word(words);
+    out = static_cast<Value>(index);
+    return true;
   }
   // A list of names, each a bit.
-  template <std::size_t N>
-  bool bits(quirk::Set& out, const std::array<quirk::Name, N>& rows) const {
-    return bits(out, rows.data(), N);
+  bool bits(quirk::Set& out, std::span<const quirk::Name> names) const {
+    out = 0;
+    return elements("an array of names", [&out, names](const Field& name) {
+      std::string text;
+      if (!name.text(text)) return false;
+      for (const quirk::Name& row : names)
+        if (row.name == text) {
+          out |= row.bit;
+          return true;
+        }
+      return name.refuse_name(names);
+    });
   }
-  SPILLWAY_RARE [[nodiscard]] bool unknown(std::string_view choices) const {
-    return refuse("unknown field; expected one of " + std::string(choices));
-  }
-
   // `choices` were all there is.
   SPILLWAY_RARE [[nodiscard]] bool refuse_choice(const std::string& choices) const {
     return refuse("expected one of " + choices + ", got " + std::string(value_));
@@ -153,29 +161,27 @@ class Field {
       if (!read(reader, {}, Field(*this, index, in.raw()))) return false;
     return true;
   }
-  bool bits(quirk::Set& out, const quirk::Name* rows, std::size_t count) const {
-    out = 0;
-    return elements("an array of names", [&out, rows, count](const Field& name) {
-      std::string text;
-      if (!name.text(text)) return false;
-      for (std::size_t row = 0; row < count; ++row)
-        if (rows[row].name == text) {
-          out |= rows[row].bit;
-          return true;
-        }
-      return name.refuse_name(rows, count);
-    });
+  [[nodiscard]] std::size_t index_in(std::span<const std::string_view> words) const {
+    std::string text;
+    if (type() == json::Type::string) (void)this->text(text);
+    std::size_t index = 0;
+    while (index < words.size() && words[index] != text) ++index;
+    return index;
   }
-  template <class Value, std::size_t N>
-  SPILLWAY_RARE bool refuse_word(const Word<Value> (&words)[N]) const {
+  SPILLWAY_RARE bool refuse_word(std::span<const std::string_view> words) const {
     std::string choices;
-    for (const Word<Value>& row : words) add_choice(choices, row.word);
+    for (const std::string_view word : words) add_choice(choices, word);
     return refuse_choice(choices);
   }
-  SPILLWAY_RARE bool refuse_name(const quirk::Name* rows, std::size_t count) const {
+  SPILLWAY_RARE bool refuse_name(std::span<const quirk::Name> names) const {
     std::string choices;
-    for (std::size_t row = 0; row < count; ++row) add_choice(choices, rows[row].name);
+    for (const quirk::Name& row : names) add_choice(choices, row.name);
     return refuse_choice(choices);
+  }
+  // With the place of what is wrong.
+  SPILLWAY_RARE bool refuse_json(const json::Reader& in) const {
+    return refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
+                  std::to_string(in.offset()));
   }
   SPILLWAY_RARE [[nodiscard]] bool refuse_value(std::string_view expected) const {
     return refuse("expected " + std::string(expected) + ", got " + std::string(value_));

@@ -82,10 +82,10 @@ void write_price(std::string_view key, Price price, json::Writer& out) {
   json::append_decimal(out.out(), price.picodollars, 6);
 }
 
-void write_engine(const Config& config, const Engine& engine, json::Writer& out) {
+void write_engine(const Engine& engine, json::Writer& out) {
   out.begin_object();
   out.key("id").string(engine.id).key("object").string("model").key("created").integer(0);
-  out.key("owned_by").string(config.provider_of(engine).name);
+  out.key("owned_by").string(engine.provider->name);
   if (engine.context_window > 0) out.key("context_window").integer(engine.context_window);
   if (engine.output_tokens_max > 0) out.key("max_output_tokens").integer(engine.output_tokens_max);
   out.key("pricing_usd_per_million_tokens").begin_object();
@@ -99,12 +99,12 @@ void write_engine(const Config& config, const Engine& engine, json::Writer& out)
   for (const capability::Name& name : capability::kNames)
     if ((engine.capabilities & name.bit) != 0) out.string(name.name);
   out.end_array();
-  if (config.provider_of(engine).simulated) out.key("simulated").boolean(true);
+  if (engine.provider->simulated) out.key("simulated").boolean(true);
   out.end_object();
 }
 
 // A name that stands for several engines.
-void write_chain(std::string_view name, const std::vector<std::string>& chain, json::Writer& out) {
+void write_chain(std::string_view name, const std::list<std::string>& chain, json::Writer& out) {
   out.begin_object();
   out.key("id").string(name).key("object").string("model").key("created").integer(0);
   out.key("owned_by").string("spillway").key("chain").begin_array();
@@ -117,7 +117,7 @@ void write_chain(std::string_view name, const std::vector<std::string>& chain, j
 bool is_named(const Config& config, const std::string& engine) {
   bool named = config.find_engine(engine) != nullptr;
   for (const Route& route : config.routes)
-    for (const std::string& id : route.policy.chain) named = named || id == engine;
+    for (const std::string& id : route.chain) named = named || id == engine;
   return named;
 }
 
@@ -168,8 +168,8 @@ void Gateway::Call::read(std::string_view head) {
   }
 }
 
-Gateway::Gateway(std::unique_ptr<const Config> config, Actions& actions)
-    : config_(std::move(config)), actions_(actions), router_(*config_, actions) {}
+Gateway::Gateway(const Config& config, Actions& actions)
+    : config_(config), actions_(actions), router_(config, actions) {}
 
 void Gateway::answer(const Call& call, int status, std::string_view body,
                      std::string_view more_headers) {
@@ -204,11 +204,11 @@ void Gateway::answer_preflight(const Call& call) {
 // Every known key is looked at, so that the time tells nothing.
 bool Gateway::allowed(const Call& call) const {
   if (call.trusted) return true;
-  if (config_->client_keys.empty() && config_->client_key_digests.empty()) return call.local;
+  if (config_.client_keys.empty() && config_.client_key_digests.empty()) return call.local;
   bool known = false;
-  for (const Secret& key : config_->client_keys)
+  for (const Secret& key : config_.client_keys)
     known = equal_in_constant_time(call.key, key.reveal()) || known;
-  for (const std::string& digest : config_->client_key_digests)
+  for (const std::string& digest : config_.client_key_digests)
     known = equal_in_constant_time(call.key_sha256, digest) || known;
   return known && !call.key.empty();
 }
@@ -220,10 +220,10 @@ ChatId Gateway::open(Instant now, std::uint64_t seed, HttpRequest request) {
   call.request_id = hex_id(seed ^ static_cast<std::uint64_t>(now.ms()) << 20);
   call.read(request.head);
   append_member(call.headers, "x-request-id", call.request_id);
-  if (!config_->cors_origin.empty()) {
-    append_member(call.headers, "access-control-allow-origin", config_->cors_origin);
+  if (!config_.cors_origin.empty()) {
+    append_member(call.headers, "access-control-allow-origin", config_.cors_origin);
     append_member(call.headers, "access-control-expose-headers", kExposed);
-    if (config_->cors_origin != "*") append_member(call.headers, "vary", "origin");
+    if (config_.cors_origin != "*") append_member(call.headers, "vary", "origin");
   }
 
   if (call.method == "OPTIONS") {
@@ -271,7 +271,7 @@ void Gateway::refuse_method(const Call& call, std::string_view expected, std::st
 }
 
 void Gateway::refuse_key(const Call& call) {
-  const bool unset = config_->client_keys.empty() && config_->client_key_digests.empty();
+  const bool unset = config_.client_keys.empty() && config_.client_key_digests.empty();
   refuse(call, {401, "authentication_error", "invalid_api_key",
                 unset ? "This Spillway serves no one but its own machine yet: set SPILLWAY_KEYS "
                         "to the client keys "
@@ -282,7 +282,7 @@ void Gateway::refuse_key(const Call& call) {
 
 void Gateway::refuse_size(const Call& call) {
   refuse(call, mistake(413, "request_too_large",
-                       "Expected a body of at most " + std::to_string(config_->request_bytes_max) +
+                       "Expected a body of at most " + std::to_string(config_.request_bytes_max) +
                            " bytes"));
 }
 
@@ -293,9 +293,9 @@ void Gateway::refuse_load(const Call& call) {
 }
 
 void Gateway::open_chat(Instant now, Call& call, HttpRequest& request) {
-  if (request.body_too_large || request.body.size() > config_->request_bytes_max)
+  if (request.body_too_large || request.body.size() > config_.request_bytes_max)
     return refuse_size(call);
-  if (router_.chats() >= config_->chats_max) return refuse_load(call);
+  if (router_.chats() >= config_.chats_max) return refuse_load(call);
   auto chat = std::make_unique<ChatRequest>();
   chat->body = std::move(request.body);
   chat->dialect = &adapters::openai_chat;
@@ -319,9 +319,9 @@ void Gateway::answer_models(const Call& call) {
   std::string body;
   json::Writer out(body);
   out.begin_object().key("object").string("list").key("data").begin_array();
-  for (const Route& route : config_->routes) write_chain(route.name, route.policy.chain, out);
-  for (const Engine& engine : config_->engines)
-    if (config_->provider_of(engine).ready()) write_engine(*config_, engine, out);
+  for (const Route& route : config_.routes) write_chain(route.name, route.chain, out);
+  for (const Engine& engine : config_.engines)
+    if (engine.provider->ready()) write_engine(engine, out);
   out.end_array().end_object();
   answer(call, 200, body);
 }
@@ -343,11 +343,11 @@ void Gateway::answer_model(const Call& call, std::string_view id) {
       plain.push_back(id[at]);
     }
   }
-  if (const Route* route = config_->find_route(plain)) {
-    write_chain(plain, route->policy.chain, out);
-  } else if (const auto engine = config_->assume_engine(plain)) {
-    write_engine(*config_, *engine, out);
-  } else if (const auto chain = config_->engines_of(plain); !chain.empty()) {
+  if (const Route* route = config_.find_route(plain)) {
+    write_chain(plain, route->chain, out);
+  } else if (const auto engine = config_.assume_engine(plain)) {
+    write_engine(*engine, out);
+  } else if (const auto chain = config_.engines_of(plain); !chain.empty()) {
     write_chain(plain, chain, out);
   } else {
     return refuse(call,
@@ -361,7 +361,7 @@ void Gateway::answer_health(Instant now, const Call& call) {
   json::Writer out(body);
   std::int64_t ready = 0;
   bool simulated = false;
-  for (const Provider& provider : config_->providers) {
+  for (const Provider& provider : config_.providers) {
     ready += provider.ready() ? 1 : 0;
     simulated = simulated || (provider.simulated && provider.ready());
   }
@@ -372,7 +372,7 @@ void Gateway::answer_health(Instant now, const Call& call) {
   if (allowed(call)) {
     out.key("chats_open").integer(static_cast<std::int64_t>(router_.chats()));
     out.key("providers").begin_object();
-    for (const Provider& provider : config_->providers) {
+    for (const Provider& provider : config_.providers) {
       out.key(provider.name).begin_object().key("ready").boolean(provider.ready());
       if (!provider.ready()) out.key("set").string(provider.missing);
       if (provider.ready())
@@ -382,7 +382,7 @@ void Gateway::answer_health(Instant now, const Call& call) {
     }
     out.end_object().key("cooling").begin_object();
     router_.health().each_cooling(now, [&](const std::string& engine, Instant ready_at) {
-      if (is_named(*config_, engine))
+      if (is_named(config_, engine))
         out.any_key(engine).begin_object().key("ms").integer(ready_at - now).end_object();
     });
     out.end_object();
@@ -396,10 +396,10 @@ void Gateway::log_providers() const {
   json::Writer out(line);
   bool simulated = false;
   out.begin_object().key("event").text(JsonText::plain("providers")).key("ready").begin_array();
-  for (const Provider& provider : config_->providers)
+  for (const Provider& provider : config_.providers)
     if (provider.ready()) out.text(JsonText::plain(provider.name));
   out.end_array().key("skipped").begin_object();
-  for (const Provider& provider : config_->providers) {
+  for (const Provider& provider : config_.providers) {
     if (!provider.ready()) {
       out.key(provider.name).begin_text();
       line += "set ";

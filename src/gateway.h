@@ -23,7 +23,8 @@ struct HttpRequest {
 
 class Gateway {
  public:
-  Gateway(std::unique_ptr<const Config> config, Actions& actions);
+  // Both outlive it.
+  Gateway(const Config& config, Actions& actions);
 
   // Takes a request; answers it or opens a chat. `seed` is this request's only source of
   // randomness.
@@ -34,7 +35,7 @@ class Gateway {
   void log_providers() const;
 
   [[nodiscard]] const Router& router() const { return router_; }
-  [[nodiscard]] const Config& config() const { return *config_; }
+  [[nodiscard]] const Config& config() const { return config_; }
 
  private:
   struct Call;
@@ -57,7 +58,7 @@ class Gateway {
   SPILLWAY_RARE void refuse_body(const Call& call, const BadRequest& problem);
   [[nodiscard]] bool allowed(const Call& call) const;
 
-  std::unique_ptr<const Config> config_;
+  const Config& config_;
   Actions& actions_;
   Router router_;
   std::int32_t next_chat_ = 1;

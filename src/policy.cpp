@@ -125,7 +125,8 @@ Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRe
   return by_latency[static_cast<std::size_t>(latency)];
 }
 
-Unfit unfit(const ChatRequest& request, const Engine& engine, const Provider& provider) {
+Unfit unfit(const ChatRequest& request, const Engine& engine) {
+  const Provider& provider = *engine.provider;
   const auto lacks = [&engine](capability::Set needed) {
     return (engine.capabilities & needed) == 0;
   };
@@ -187,8 +188,8 @@ std::string_view field_of(Unfit why, const ChatRequest& request) {
   return why == Unfit::dialect ? request.verbatim_for : explanation_of(why).field;
 }
 
-std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
-                    const Provider& provider) {
+std::string explain(Unfit why, const ChatRequest& request, const Engine& engine) {
+  const Provider& provider = *engine.provider;
   std::string text(explanation_of(why).text);
   if (why == Unfit::no_key) text += provider.missing;
   if (why == Unfit::context_window) text += std::to_string(engine.context_window) + " tokens";
@@ -204,25 +205,38 @@ std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
 
 namespace {
 
-bool known_engine(const std::vector<Engine>& chain, std::string_view id) {
-  return std::any_of(chain.begin(), chain.end(),
-                     [id](const Engine& engine) { return engine.id == id; });
+// An engine that the config does not know, at a provider that it does.
+SPILLWAY_RARE const Engine* assume_engine(const Config& config, std::string_view id,
+                                          std::list<Engine>& assumed) {
+  auto engine = config.assume_engine(id);
+  return engine ? &assumed.emplace_back(*std::move(engine)) : nullptr;
+}
+
+// Appends an engine, once; false when no provider is known that could have it.
+bool append_engine(const Config& config, std::string_view id, Chain& chain) {
+  for (const Engine* engine : chain.engines)
+    if (engine->id == id) return true;
+  const Engine* engine = config.find_engine(id);
+  if (engine == nullptr) engine = assume_engine(config, id, chain.assumed);
+  if (engine == nullptr) return false;
+  if (chain.engines.size() < limits::chain_max) chain.engines.emplace_back() = engine;
+  return true;
+}
+
+// Appends every engine of a model; false when there is none.
+SPILLWAY_RARE bool append_model(const Config& config, std::string_view model, Chain& chain) {
+  const auto ids = config.engines_of(model);
+  for (const std::string& id : ids) (void)append_engine(config, id, chain);
+  return !ids.empty();
 }
 
 // Appends the engines that one name stands for; false when it stands for none.
-bool append_engines(const Config& config, std::string_view name, std::vector<Engine>& chain) {
-  bool known = false;
-  const auto append = [&config, &chain, &known](std::string_view id) {
-    const auto engine = config.assume_engine(id);
-    if (!engine) return;
-    known = true;
-    if (chain.size() < limits::chain_max && !known_engine(chain, id)) chain.push_back(*engine);
-  };
-  append(name);
-  if (known) return true;
+bool append_engines(const Config& config, std::string_view name, Chain& chain) {
+  if (append_engine(config, name, chain)) return true;
   const Route* route = config.find_route(name);
-  for (const std::string& id : route == nullptr ? config.engines_of(name) : route->policy.chain)
-    append(id);
+  if (route == nullptr) return append_model(config, name, chain);
+  bool known = false;
+  for (const std::string& id : route->chain) known = append_engine(config, id, chain) || known;
   return known;
 }
 
@@ -252,38 +266,55 @@ SPILLWAY_RARE std::string unknown_model(const Config& config, std::string_view n
          names_of_routes(config) + ")";
 }
 
-// Where the request names what no engine stands for: the field of the `index`th name.
-SPILLWAY_RARE std::string path_of(const ChatRequest& request, const Policy& policy,
-                                  std::size_t index) {
-  const auto element = [](std::string_view list, std::size_t at) {
-    return std::string(list) + "[" + std::to_string(at) + "]";
-  };
-  if (!policy.chain.empty()) return element("spillway.chain", index);
+std::string element(std::string_view list, std::size_t index) {
+  return std::string(list) + "[" + std::to_string(index) + "]";
+}
+
+// The field of the `index`th name.
+SPILLWAY_RARE std::string path_of(const ChatRequest& request, std::size_t index) {
   if (index == 0 && (!request.model.empty() || request.models.empty())) return "model";
   return element("models", index - (request.model.empty() ? 0 : 1));
 }
 
+// What no engine stands for.
+SPILLWAY_RARE Resolution refuse_name(const Config& config, std::string_view name, std::string path,
+                                     ConfigProblem& problem) {
+  problem = {std::move(path), unknown_model(config, name)};
+  return Resolution::unknown_model;
+}
+
+SPILLWAY_RARE Resolution resolve_own(const Config& config, const ChatRequest& request, Route& own,
+                                     Chain& chain, ConfigProblem& problem) {
+  if (!read_route(request.policy, "spillway", own, problem)) return Resolution::bad_policy;
+  std::size_t index = 0;
+  for (const std::string& name : own.chain) {
+    if (!append_engines(config, name, chain))
+      return refuse_name(config, name, element("spillway.chain", index), problem);
+    ++index;
+  }
+  return Resolution::ok;
+}
+
 }  // namespace
 
-Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy,
-                   std::vector<Engine>& chain, ConfigProblem& problem) {
+Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, Chain& chain,
+                   ConfigProblem& problem) {
+  const std::size_t names = names_of(request);
   // The first route that is named gives the policy.
-  for (std::size_t index = 0; index < names_of(request); ++index)
-    if (const Route* route = config.find_route(name_at(config, request, index))) {
-      policy = route->policy;
-      break;
-    }
-  policy.chain.clear();
-  if (!request.policy.empty() && !read_policy(request.policy, "spillway", policy, problem))
-    return Resolution::bad_policy;
-  const std::vector<std::string>& own = policy.chain;
-  const std::size_t names = own.empty() ? names_of(request) : own.size();
+  const Route* route = nullptr;
+  for (std::size_t index = 0; index < names && route == nullptr; ++index)
+    route = config.find_route(name_at(config, request, index));
+  if (route != nullptr) policy = *route;
+  if (!request.policy.empty()) {
+    Route own{policy, {}, {}};
+    const Resolution resolution = resolve_own(config, request, own, chain, problem);
+    policy = own;
+    if (resolution != Resolution::ok || !own.chain.empty()) return resolution;
+  }
   for (std::size_t index = 0; index < names; ++index) {
-    const std::string_view name = own.empty() ? name_at(config, request, index) : own[index];
-    if (!append_engines(config, name, chain)) {
-      problem = {path_of(request, policy, index), unknown_model(config, name)};
-      return Resolution::unknown_model;
-    }
+    const std::string_view name = name_at(config, request, index);
+    if (!append_engines(config, name, chain))
+      return refuse_name(config, name, path_of(request, index), problem);
   }
   return Resolution::ok;
 }

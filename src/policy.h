@@ -2,8 +2,8 @@
 // what a failure means.
 #pragma once
 
+#include <list>
 #include <string_view>
-#include <vector>
 
 #include "chat.h"
 #include "config.h"
@@ -27,22 +27,26 @@ enum class Unfit : std::uint8_t {
   json_mode,
   context_window,
 };
-Unfit unfit(const ChatRequest& request, const Engine& engine, const Provider& provider);
+Unfit unfit(const ChatRequest& request, const Engine& engine);
 // A word for logs.
 std::string_view name_of(Unfit why);
 // The field of the request that asks for more than the engine can.
 std::string_view field_of(Unfit why, const ChatRequest& request);
 // What is said of the engine: "takes no images".
-SPILLWAY_RARE std::string explain(Unfit why, const ChatRequest& request, const Engine& engine,
-                                  const Provider& provider);
+SPILLWAY_RARE std::string explain(Unfit why, const ChatRequest& request, const Engine& engine);
 
 enum class Resolution : std::uint8_t { ok, unknown_model, bad_policy };
 
-// The chain of engines that `request` names: an engine, a route, a bare model name, or several of
-// these. `policy` is changed by the route and by the request's own `spillway` object; `problem`
-// says what is wrong, if anything.
-Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy,
-                   std::vector<Engine>& chain, ConfigProblem& problem);
+// The engines that a chat may go to, in order of preference.
+struct Chain {
+  std::list<const Engine*> engines;  // of the config, or of `assumed`
+  std::list<Engine> assumed;
+};
+// The chain that `request` names: an engine, a route, a bare model name, or several of these.
+// `policy` is changed by the route and by the request's own `spillway` object; `problem` says what
+// is wrong, if anything.
+Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, Chain& chain,
+                   ConfigProblem& problem);
 
 // How long `engine` may take to its first content.
 Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRequest& request);

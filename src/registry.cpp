@@ -1,7 +1,5 @@
 #include "registry.h"
 
-#include <algorithm>
-
 #include "adapters.h"
 #include "text.h"
 
@@ -56,11 +54,13 @@ std::string dialect_names() {
   return names;
 }
 
-std::vector<Provider> providers() {
-  std::vector<Provider> providers(std::size(kProviderRows));
-  auto at = providers.begin();
+namespace {
+
+void add_providers(Config& config) {
   for (const ProviderRow& row : kProviderRows) {
-    Provider& provider = *at++;
+    const std::size_t number = config.providers.size();
+    Provider& provider = config.providers.emplace_back();
+    provider.number = number;
     provider.name = row.name;
     provider.title = row.title;
     provider.dialect = kDialects[static_cast<std::size_t>(row.dialect)];
@@ -68,28 +68,23 @@ std::vector<Provider> providers() {
     provider.auth = row.auth;
     provider.quirks = row.quirks;
     split(row.keys, ',',
-          [&provider](std::string_view key) { provider.key_names.emplace_back(key); });
+          [&provider](std::string_view key) { provider.key_names.emplace_back() = key; });
     split(row.headers, '\n', [&provider](std::string_view line) {
       const std::size_t colon = line.find(": ");
-      provider.headers.push_back(
-          {std::string(line.substr(0, colon)), std::string(line.substr(colon + 2))});
+      Header& header = provider.headers.emplace_back();
+      header.name = line.substr(0, colon);
+      header.value = line.substr(colon + 2);
     });
   }
-  return providers;
 }
 
-std::vector<Engine> engines(const std::vector<Provider>& providers) {
-  std::vector<Engine> engines(std::size(kEngineRows));
-  auto at = engines.begin();
+void add_engines(Config& config) {
   for (const EngineRow& row : kEngineRows) {
-    Engine& engine = *at++;
+    Engine& engine = config.engines.emplace_back();
     engine.id = row.provider;
     engine.id += ':';
     engine.id += row.model;
-    const auto provider =
-        std::find_if(providers.begin(), providers.end(),
-                     [&row](const Provider& known) { return known.name == row.provider; });
-    engine.provider = static_cast<std::size_t>(provider - providers.begin());
+    engine.provider = config.find_provider(row.provider);
     engine.context_window = row.context_window;
     engine.output_tokens_max = row.output_tokens_max;
     engine.price_in = {row.price_in};
@@ -101,21 +96,24 @@ std::vector<Engine> engines(const std::vector<Provider>& providers) {
     engine.capabilities = row.capabilities;
     engine.quirks = row.quirks;
   }
-  return engines;
 }
 
-std::vector<Route> routes() {
-  std::vector<Route> routes(std::size(kRouteRows));
-  auto at = routes.begin();
+void add_routes(Config& config) {
   for (const RouteRow& row : kRouteRows) {
-    Route& route = *at++;
+    Route& route = config.routes.emplace_back();
     route.name = row.name;
     split(row.chain, ' ',
-          [&route](std::string_view engine) { route.policy.chain.emplace_back(engine); });
+          [&route](std::string_view engine) { route.chain.emplace_back() = engine; });
   }
-  return routes;
+  config.default_route = kDefaultRoute;
 }
 
-std::string_view default_route() { return kDefaultRoute; }
+}  // namespace
+
+void add_to(Config& config) {
+  add_providers(config);
+  add_engines(config);
+  add_routes(config);
+}
 
 }  // namespace spillway::registry

@@ -13,10 +13,7 @@ const Dialect* find_dialect(std::string_view name);
 // All their names, for messages: "openai_chat, anthropic, gemini".
 std::string dialect_names();
 
-std::vector<Provider> providers();
-// `providers` is what they index into.
-std::vector<Engine> engines(const std::vector<Provider>& providers);
-std::vector<Route> routes();
-std::string_view default_route();
+// Adds them to a config that has none.
+void add_to(Config& config);
 
 }  // namespace spillway::registry

@@ -32,8 +32,7 @@ void write_cost(std::int64_t picodollars, json::Writer& out) {
   json::append_decimal(out.out(), picodollars, 12);
 }
 
-void write_attempts(const std::vector<AttemptRecord>& attempts, bool with_usage,
-                    json::Writer& out) {
+void write_attempts(const AttemptRecords& attempts, bool with_usage, json::Writer& out) {
   out.key("attempts").begin_array();
   for (const AttemptRecord& attempt : attempts) {
     out.begin_object();

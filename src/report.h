@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "attempt_record.h"
 #include "config.h"
 #include "event.h"
 #include "surface.h"
@@ -20,8 +21,8 @@ struct Report {
   std::string requested;  // model as the client wrote it
   bool stream = false;
   std::string_view mode;  // splice | relay | translate | whole; empty before the first content
-  std::vector<AttemptRecord> attempts;
-  std::vector<AttemptRecord> skipped;  // engines that could not take the request, and why
+  AttemptRecords attempts;
+  AttemptRecords skipped;  // engines that could not take the request, and why
   Outcome outcome = Outcome::failed;
   std::string_view error_code;  // of what the client was told, empty when it was answered
   std::string reason;           // the provider's words for it

@@ -54,7 +54,7 @@ void append_token(std::string& out, std::string_view id) {
 void append_number(std::string& out, std::int64_t number) { json::append_integer(out, number); }
 
 // groq:llama-3.3-70b=rate_limited;12ms, cerebras:gpt-oss-120b=ok
-std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
+std::string attempts_value(const AttemptRecords& attempts) {
   std::string value;
   for (const AttemptRecord& attempt : attempts) {
     if (attempt.outcome.empty()) continue;  // it is under way
@@ -72,7 +72,7 @@ std::string attempts_value(const std::vector<AttemptRecord>& attempts) {
 
 // W3C Server Timing: one metric an attempt, in order, then all that the client has waited.
 // (Attempts may run side by side, or have a pause between them.)
-std::string timing_value(const std::vector<AttemptRecord>& attempts, Millis total) {
+std::string timing_value(const AttemptRecords& attempts, Millis total) {
   std::string value;
   for (const AttemptRecord& attempt : attempts) {
     if (attempt.outcome.empty()) continue;
@@ -89,7 +89,7 @@ std::string timing_value(const std::vector<AttemptRecord>& attempts, Millis tota
   return value;
 }
 
-void add_attempts(HeadWriter& head, const std::vector<AttemptRecord>& attempts, Millis total) {
+void add_attempts(HeadWriter& head, const AttemptRecords& attempts, Millis total) {
   const std::string value = attempts_value(attempts);
   if (value.empty()) return;
   head.add("x-spillway-attempts", value);
@@ -275,7 +275,7 @@ void Surface::print_stream_error(const ClientError& error, std::string_view cut,
   dialect_.encode_stream_error(error, out);
 }
 
-std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts, Millis total,
+std::string Surface::answer_head(const AttemptRecords& attempts, Millis total,
                                  const Dropped& dropped) const {
   HeadWriter head(common_);
   head.add("content-type", stream_ ? "text/event-stream; charset=utf-8" : "application/json");
@@ -290,7 +290,7 @@ std::string Surface::answer_head(const std::vector<AttemptRecord>& attempts, Mil
   return head.take();
 }
 
-void Surface::print_late_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped,
+void Surface::print_late_head(const AttemptRecords& attempts, const Dropped& dropped,
                               std::string& out) {
   out += ": x-spillway-engine: ";
   append_token(out, attempts.back().engine);
@@ -303,7 +303,7 @@ void Surface::print_late_head(const std::vector<AttemptRecord>& attempts, const 
   out += "\n\n";
 }
 
-std::string Surface::error_head(const std::vector<AttemptRecord>& attempts, Millis total,
+std::string Surface::error_head(const AttemptRecords& attempts, Millis total,
                                 const ClientError& error, Millis retry_after_ms) const {
   HeadWriter head(common_);
   head.add("content-type", "application/json");

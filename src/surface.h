@@ -6,21 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "attempt_record.h"
 #include "dialect.h"
 #include "failure.h"
 
 namespace spillway {
-
-// One attempt, as it is told in x-spillway-attempts, server-timing and the log.
-struct AttemptRecord {
-  std::string engine;
-  std::string_view outcome;  // "ok" or the name of a FailureKind
-  int status = 0;            // HTTP status of the provider, 0 when none came
-  Millis duration_ms = 0;
-  bool answered = false;  // if only in part; then what it counted:
-  Usage usage = {};
-  std::int64_t cost_picodollars = -1;
-};
 
 // Headers that every response to one client carries, as JSON members: `"name":"value",…`.
 using CommonHeaders = std::string;
@@ -67,12 +57,12 @@ class Surface {
   void print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const;
 
   // Response heads, JSON objects. `total`: since the request came.
-  [[nodiscard]] std::string answer_head(const std::vector<AttemptRecord>& attempts, Millis total,
+  [[nodiscard]] std::string answer_head(const AttemptRecords& attempts, Millis total,
                                         const Dropped& dropped) const;
   // What of the answer's head was not known when the stream began, as comments.
-  static void print_late_head(const std::vector<AttemptRecord>& attempts, const Dropped& dropped,
+  static void print_late_head(const AttemptRecords& attempts, const Dropped& dropped,
                               std::string& out);
-  [[nodiscard]] std::string error_head(const std::vector<AttemptRecord>& attempts, Millis total,
+  [[nodiscard]] std::string error_head(const AttemptRecords& attempts, Millis total,
                                        const ClientError& error, Millis retry_after_ms) const;
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace spillway {
@@ -21,6 +22,14 @@ void split(std::string_view text, char separator, Take take) {
   const std::size_t first = text.find_first_not_of(white);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(white) - first + 1);
+}
+
+// ASCII alone.
+[[nodiscard]] inline std::string lowered(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  return lower;
 }
 
 [[nodiscard]] inline bool starts_with(std::string_view text, std::string_view beginning) {

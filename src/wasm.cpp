@@ -113,7 +113,7 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
     log_refused(problem);
     return 1;
   }
-  self.gateway = new Gateway(std::move(config), self.actions);
+  self.gateway = new Gateway(*config.release(), self.actions);
   self.gateway->log_providers();
   return 0;
 }

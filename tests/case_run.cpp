@@ -141,9 +141,7 @@ struct Exchange {
 class Player final : public Actions {
  public:
   Player(const Scenario& scenario, const Config& config, const Chunking& chunking)
-      : scenario_(scenario),
-        chunking_(chunking),
-        gateway_(std::make_unique<Config>(config), *this) {}
+      : scenario_(scenario), chunking_(chunking), gateway_(config, *this) {}
 
   Playback play();
 

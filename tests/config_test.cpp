@@ -32,14 +32,13 @@ ConfigProblem problem_of(std::string_view input) {
 
 ConfigProblem problem_of_text(const std::string& text) { return problem_of(config_input({text})); }
 
-std::vector<std::string> revealed(const std::vector<Secret>& secrets) {
-  std::vector<std::string> texts;
-  texts.reserve(secrets.size());
+std::list<std::string> revealed(const std::list<Secret>& secrets) {
+  std::list<std::string> texts;
   for (const Secret& secret : secrets) texts.emplace_back(secret.reveal());
   return texts;
 }
 
-using Texts = std::vector<std::string>;
+using Texts = std::list<std::string>;
 
 // --- the registry
 
@@ -56,14 +55,14 @@ TEST(ConfigRegistry, IsWholeByItself) {
     EXPECT_FALSE(provider.simulated) << provider.name;
   }
   for (const Engine& engine : config->engines) {
-    EXPECT_LT(engine.provider, config->providers.size()) << engine.id;
-    EXPECT_EQ(engine.id, config->provider_of(engine).name + ":" + std::string(engine.model()));
+    EXPECT_EQ(config->find_provider(engine.provider->name), engine.provider) << engine.id;
+    EXPECT_EQ(engine.id, engine.provider->name + ":" + std::string(engine.model()));
     EXPECT_EQ(config->find_engine(engine.id), &engine) << "no two of one id: " << engine.id;
     EXPECT_GT(engine.context_window, 0) << engine.id;
   }
   for (const Route& route : config->routes) {
-    EXPECT_FALSE(route.policy.chain.empty()) << route.name;
-    for (const std::string& id : route.policy.chain)
+    EXPECT_FALSE(route.chain.empty()) << route.name;
+    for (const std::string& id : route.chain)
       EXPECT_NE(config->find_engine(id), nullptr) << route.name << " names " << id;
   }
 }
@@ -87,7 +86,7 @@ TEST(ConfigRegistry, WhatIsNotThereIsNotFound) {
   ASSERT_TRUE(assumed);
   EXPECT_EQ(assumed->id, "openai:gpt:x");
   EXPECT_EQ(assumed->model(), "gpt:x");
-  EXPECT_EQ(config->provider_of(*assumed).name, "openai");
+  EXPECT_EQ(assumed->provider->name, "openai");
 }
 
 // --- merging
@@ -109,10 +108,10 @@ TEST(ConfigMerge, AProviderMemberByMember) {
   EXPECT_EQ(is.quirks, was.quirks);
   ASSERT_EQ(was.headers.size(), 1U);
   ASSERT_EQ(is.headers.size(), 2U) << "headers are added to those that are known";
-  EXPECT_EQ(is.headers[0].name, "x-plan");
-  EXPECT_EQ(is.headers[0].value, "gold");
-  EXPECT_EQ(is.headers[1].name, "x-team") << "names of headers have no case";
-  EXPECT_EQ(is.headers[1].value, "blue");
+  EXPECT_EQ(is.headers.front().name, "x-plan");
+  EXPECT_EQ(is.headers.front().value, "gold");
+  EXPECT_EQ(is.headers.back().name, "x-team") << "names of headers have no case";
+  EXPECT_EQ(is.headers.back().value, "blue");
 }
 
 TEST(ConfigMerge, AHeaderReplacesItsNamesake) {
@@ -121,8 +120,8 @@ TEST(ConfigMerge, AHeaderReplacesItsNamesake) {
        R"({"providers":{"anthropic":{"headers":{"Anthropic-Version":"2030-01-01"}}}})"});
   const Provider& provider = *config->find_provider("anthropic");
   ASSERT_EQ(provider.headers.size(), 1U);
-  EXPECT_EQ(provider.headers[0].name, "anthropic-version");
-  EXPECT_EQ(provider.headers[0].value, "2030-01-01");
+  EXPECT_EQ(provider.headers.front().name, "anthropic-version");
+  EXPECT_EQ(provider.headers.front().value, "2030-01-01");
 }
 
 TEST(ConfigMerge, ANewProvider) {
@@ -199,7 +198,7 @@ TEST(ConfigMerge, ANewEngine) {
            std::string(kAcme).substr(1),
        R"({"engines":{"acme:org/m:1":{"max_output":2048},"acme:bare":{}}})"});
   const Engine& engine = *config->find_engine("acme:org/m:1");
-  EXPECT_EQ(config->provider_of(engine).name, "acme");
+  EXPECT_EQ(engine.provider->name, "acme");
   EXPECT_EQ(engine.model(), "org/m:1");
   EXPECT_EQ(engine.context_window, 8192);
   EXPECT_EQ(engine.output_tokens_max, 2048);
@@ -227,12 +226,12 @@ TEST(ConfigMerge, ARouteMemberByMember) {
        R"("on_auth_error":"next","on_content_filter":"next","strict":true}},)"
        R"("default_route":"mine"})",
        R"({"routes":{"mine":{"timeouts":{"first_content_ms":0},"strict":false}}})"});
-  const Policy& critical = config->find_route("critical")->policy;
-  EXPECT_EQ(critical.chain, before->find_route("critical")->policy.chain);
+  const Route& critical = *config->find_route("critical");
+  EXPECT_EQ(critical.chain, before->find_route("critical")->chain);
   EXPECT_EQ(critical.attempts_max, 7);
   EXPECT_EQ(critical.timeouts.idle_ms, 1);
   EXPECT_EQ(critical.timeouts.headers_ms, 10'000);
-  const Policy& mine = config->find_route("mine")->policy;
+  const Route& mine = *config->find_route("mine");
   EXPECT_EQ(mine.chain, (Texts{"openai:a", "groq:b"}));
   EXPECT_EQ(mine.attempts_max, 4);
   EXPECT_EQ(mine.attempts_per_engine, 2);
@@ -248,7 +247,7 @@ TEST(ConfigMerge, ARouteMemberByMember) {
 
 TEST(ConfigMerge, AChainReplacesTheOneBefore) {
   const auto config = load_config({R"({"routes":{"standard":{"chain":["openai:x"]}}})"});
-  EXPECT_EQ(config->find_route("standard")->policy.chain, Texts{"openai:x"});
+  EXPECT_EQ(config->find_route("standard")->chain, Texts{"openai:x"});
 }
 
 TEST(ConfigMerge, LimitsAndCors) {
@@ -615,7 +614,7 @@ TEST(ConfigRefuse, Bounds) {
   for (std::size_t number = 0; number < limits::chain_max; ++number)
     chain.push_back("openai:m" + std::to_string(number));
   const auto route = [&chain] { return json{{"routes", {{"mine", {{"chain", chain}}}}}}.dump(); };
-  EXPECT_EQ(load_config({route()})->find_route("mine")->policy.chain.size(), limits::chain_max);
+  EXPECT_EQ(load_config({route()})->find_route("mine")->chain.size(), limits::chain_max);
   chain.push_back("openai:one-too-many");
   EXPECT_EQ(problem_of_text(route()).path, "routes.mine.chain[64]");
   EXPECT_EQ(problem_of_text(route()).message, "expected at most 64 engines");

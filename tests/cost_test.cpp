@@ -247,9 +247,9 @@ TEST(Cost, Policies) {
   for (const Shape& shape : shapes)
     expect_linear_shape(shape, [](std::string text) {
       return [text = std::move(text)] {
-        Policy policy;
+        Route route;
         ConfigProblem problem;
-        (void)read_policy(text, "spillway", policy, problem);
+        (void)read_route(text, "spillway", route, problem);
       };
     });
 }
@@ -409,7 +409,7 @@ TEST(Cost, Chats) {
       expect_linear_shape(shape, [&](std::string text) -> Work {
         return [&config, &request, text = std::move(text)] {
           Recorder host;
-          Gateway gateway(std::make_unique<Config>(*config), host);
+          Gateway gateway(*config, host);
           constexpr Instant now = Instant::at_ms(1);
           const ChatId chat = gateway.open(now, 1, request);
           ASSERT_EQ(host.fetches.size(), 1U) << host.responses[chat].body;

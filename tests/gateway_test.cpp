@@ -46,7 +46,7 @@ class Client {
   explicit Client(const std::vector<std::string>& more = {},
                   const Environment& env = {{"SPILLWAY_KEYS", kKey},
                                             {"ACME_API_KEY", "provider-key"}})
-      : gateway_(load_config(with(more), env), host_) {}
+      : config_(load_config(with(more), env)), gateway_(*config_, host_) {}
 
   // The chat's id; what came out for it so far is in the host.
   ChatId open(const json& head, std::string body = {}, bool body_too_large = false) {
@@ -84,6 +84,7 @@ class Client {
   }
 
   Recorder host_;
+  std::unique_ptr<const Config> config_;
   Gateway gateway_;
   std::uint64_t seed_ = 0;
 };

@@ -15,9 +15,9 @@ namespace {
 
 using enum FailureKind;
 
-std::string text_of(const std::vector<Engine>& chain) {
+std::string text_of(const Chain& chain) {
   std::string text;
-  for (const Engine& engine : chain) text += (text.empty() ? "" : " ") + engine.id;
+  for (const Engine* engine : chain.engines) text += (text.empty() ? "" : " ") + engine->id;
   return text;
 }
 
@@ -318,12 +318,13 @@ struct Fitting {
   Fitting() {
     request.dialect = &adapters::openai_chat;
     provider.dialect = &adapters::openai_chat;
+    engine.provider = &provider;
     engine.context_window = 1000;
     engine.capabilities = 0;
     request.input_tokens_estimate = 999;
   }
-  [[nodiscard]] Unfit why() const { return unfit(request, engine, provider); }
-  [[nodiscard]] std::string text() const { return explain(why(), request, engine, provider); }
+  [[nodiscard]] Unfit why() const { return unfit(request, engine); }
+  [[nodiscard]] std::string text() const { return explain(why(), request, engine); }
 };
 
 TEST(PolicyUnfit, EveryReason) {
@@ -501,26 +502,26 @@ Config small_config() {
     config.providers.emplace_back().name = name;
     config.providers.back().dialect = &adapters::openai_chat;
   }
-  const auto add = [&config](const char* id, std::size_t provider) {
+  const auto add = [&config](const char* id, const char* provider) {
     config.engines.emplace_back().id = id;
-    config.engines.back().provider = provider;
+    config.engines.back().provider = config.find_provider(provider);
     config.engines.back().context_window = 4096;
   };
-  add("acme:small", 0);
-  add("acme:large", 0);
-  add("bravo:small", 1);
-  add("bravo:org/model", 1);
-  add("acme:tag:7b", 0);
+  add("acme:small", "acme");
+  add("acme:large", "acme");
+  add("bravo:small", "bravo");
+  add("bravo:org/model", "bravo");
+  add("acme:tag:7b", "acme");
   Route standard;
   standard.name = "standard";
-  standard.policy.chain = {"acme:large", "bravo:small"};
-  standard.policy.attempts_max = 3;
-  standard.policy.timeouts.idle_ms = 7'000;
+  standard.chain = {"acme:large", "bravo:small"};
+  standard.attempts_max = 3;
+  standard.timeouts.idle_ms = 7'000;
   Route critical;
   critical.name = "critical";
-  critical.policy.chain = {"bravo:small", "acme:unlisted"};
-  critical.policy.attempts_max = 9;
-  critical.policy.strict = true;
+  critical.chain = {"bravo:small", "acme:unlisted"};
+  critical.attempts_max = 9;
+  critical.strict = true;
   config.routes = {standard, critical};
   config.default_route = "standard";
   return config;
@@ -529,7 +530,7 @@ Config small_config() {
 struct Resolved {
   Resolution resolution = Resolution::ok;
   Policy policy;
-  std::vector<Engine> chain;
+  Chain chain;
   ConfigProblem problem;
 };
 
@@ -640,10 +641,11 @@ TEST(PolicyResolve, ARequestChangesTheMembersOfItsRoute) {
 
 TEST(PolicyResolve, WhatIsKnownOfAnEngineComesAlong) {
   const Config config = small_config();
-  EXPECT_EQ(resolved(config, "bravo:small").chain.at(0).context_window, 4096);
-  const Engine assumed = resolved(config, "bravo:new").chain.at(0);
+  EXPECT_EQ(resolved(config, "bravo:small").chain.engines.front()->context_window, 4096);
+  const Resolved result = resolved(config, "bravo:new");
+  const Engine& assumed = *result.chain.engines.front();
   EXPECT_EQ(assumed.context_window, 0);
-  EXPECT_EQ(assumed.provider, 1U);
+  EXPECT_EQ(assumed.provider, config.find_provider("bravo"));
   EXPECT_EQ(assumed.capabilities, capability::assumed);
   EXPECT_FALSE(assumed.price_in.known());
 }
@@ -723,9 +725,9 @@ TEST(PolicyResolve, AChainIsBounded) {
     models[number] = "acme:m" + std::to_string(number);
   const Resolved result = resolved(config, "acme:small", models);
   EXPECT_EQ(result.resolution, Resolution::ok);
-  ASSERT_EQ(result.chain.size(), limits::chain_max);
-  EXPECT_EQ(result.chain.front().id, "acme:small");
-  EXPECT_EQ(result.chain.back().id, "acme:m62");
+  ASSERT_EQ(result.chain.engines.size(), limits::chain_max);
+  EXPECT_EQ(result.chain.engines.front()->id, "acme:small");
+  EXPECT_EQ(result.chain.engines.back()->id, "acme:m62");
   // What is left out by the bound is known all the same; an unknown name behind it is refused.
   models.emplace_back("nobody:x");
   EXPECT_EQ(resolved(config, "acme:small", models).problem.path, "models[74]");

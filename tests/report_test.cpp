@@ -127,8 +127,8 @@ TEST(ReportLine, OfAnAnswerThatWasRescued) {
   const Engine engine = engine_of({1, 2, -1, -1});
   Report report = answered();
   report.rescues = 1;
-  report.attempts[0].usage = {30, 4, -1, -1, -1};
-  report.attempts[0].cost_picodollars = 38'000'000;
+  report.attempts.front().usage = {30, 4, -1, -1, -1};
+  report.attempts.front().cost_picodollars = 38'000'000;
   const json event = line_of(report, &engine, "acme");
   EXPECT_EQ(event.at("rescues"), 1);
   EXPECT_EQ(event.at("attempts"), json::parse(R"([
@@ -204,7 +204,7 @@ TEST(ReportLine, HostileWords) {
     engine.id = "acme:" + word;
     Report report = answered();
     report.request_id = report.requested = report.reason = word;
-    report.attempts[0].engine = report.skipped[0].engine = engine.id;
+    report.attempts.front().engine = report.skipped.front().engine = engine.id;
     report.answered_model = escaped;
     const json event = line_of(report, &engine, word);
     EXPECT_EQ(event.at("request_id"), readable);

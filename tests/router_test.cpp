@@ -66,7 +66,8 @@ class Bench {
 
  private:
   Recorder host_;
-  Gateway gateway_{load_config({kConfig}), host_};
+  std::unique_ptr<const Config> config_ = load_config({kConfig});
+  Gateway gateway_{*config_, host_};
 };
 
 // --- chats side by side

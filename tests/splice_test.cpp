@@ -19,10 +19,10 @@ constexpr std::string_view kFailed =
 // What the core writes itself, once `slice` has gone to the client behind the first content.
 std::string written_behind(const std::string& slice) {
   Recorder host;
-  Gateway gateway(load_config({R"({"providers": {"acme": {"dialect": "openai_chat",
+  const auto config = load_config({R"({"providers": {"acme": {"dialect": "openai_chat",
                                    "base_url": "https://acme.test/v1", "keys": ["ACME_KEY"]}}})"},
-                              {{"ACME_KEY", "key"}}),
-                  host);
+                                  {{"ACME_KEY", "key"}});
+  Gateway gateway(*config, host);
   HttpRequest request;
   request.head = R"({"method": "POST", "url": "https://a.test/v1/chat/completions",
                      "headers": {}, "local": true})";

@@ -39,9 +39,9 @@ json head_of(const std::string& text) {
 // --- response heads
 
 TEST(SurfaceHead, OfAnAnswer) {
-  const std::vector<AttemptRecord> attempts{{"groq:a", "rate_limited", 429, 12},
-                                            {"openai:b", "timeout", 0, 5000},
-                                            {"acme:org/c:1", "ok", 200, 345}};
+  const AttemptRecords attempts{{"groq:a", "rate_limited", 429, 12},
+                                {"openai:b", "timeout", 0, 5000},
+                                {"acme:org/c:1", "ok", 200, 345}};
   const json expected{
       {"x-request-id", "req-1"},
       {"access-control-allow-origin", "*"},
@@ -64,7 +64,7 @@ TEST(SurfaceHead, OfAnAnswer) {
 }
 
 TEST(SurfaceHead, OfAnError) {
-  const std::vector<AttemptRecord> attempts{{"groq:a", "server", 500, 7}};
+  const AttemptRecords attempts{{"groq:a", "server", 500, 7}};
   const json expected{{"x-request-id", "req-1"},
                       {"access-control-allow-origin", "*"},
                       {"content-type", "application/json"},

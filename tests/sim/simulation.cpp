@@ -29,7 +29,7 @@ Simulation::Simulation(const std::vector<World>& worlds, std::uint64_t seed, Cov
       coverage_(coverage),
       tally_(tally),
       trace_(trace),
-      gateway_(std::make_unique<Gateway>(std::make_unique<const Config>(*world_.config), *this)) {}
+      gateway_(std::make_unique<Gateway>(*world_.config, *this)) {}
 
 std::optional<Violation> Simulation::run() {
   now_ = kStart + random_.between(0, kDay);
