@@ -38,7 +38,7 @@ class RequestReader {
   SPILLWAY_RARE bool read_parts(Reader& in, Message& message, std::size_t index);
   SPILLWAY_RARE bool read_refusal(Reader& in, Message& message, std::size_t index);
   SPILLWAY_RARE bool take_result(Message& message, JsonText id, std::size_t index);
-  SPILLWAY_RARE bool read_part(Reader& in, std::vector<Content>& parts, const std::string& path);
+  SPILLWAY_RARE bool read_part(Reader& in, std::list<Content>& parts, const std::string& path);
   SPILLWAY_RARE bool read_image(Reader& in, Content& part, const std::string& path);
   SPILLWAY_RARE bool read_file(Reader& in, Content& part, std::string_view data_key,
                                const std::string& path);
@@ -352,15 +352,14 @@ bool RequestReader::read_role(Message& message, std::size_t index) {
 
 // What the engine thought comes before what it said.
 SPILLWAY_RARE void take_reasoning(Message& message, JsonText text) {
-  Content thoughts;
+  Content& thoughts = message.content.emplace_front();
   thoughts.kind = Content::Kind::reasoning;
   thoughts.text = text;
-  message.content.insert(message.content.begin(), std::move(thoughts));
 }
 
 bool RequestReader::read_message(std::size_t index) {
   if (in_.peek() != Type::object) return refuse_type(in_, element("messages", index), "an object");
-  Message message;
+  Message& message = request_.messages.emplace_back();
   message.raw = in_.raw();
   if (!in_.ok() || !read_role(message, index)) return false;
 
@@ -397,15 +396,13 @@ bool RequestReader::read_message(std::size_t index) {
   if (!has_content && message.role != Role::assistant)
     return refuse_in(index, "content", "Expected a string or an array of content parts", "missing");
   if (message.role == Role::tool && !take_result(message, answered, index)) return false;
-  request_.messages.push_back(std::move(message));
   return true;
 }
 
 bool RequestReader::read_refusal(Reader& in, Message& message, std::size_t index) {
-  Content refusal;
+  Content& refusal = message.content.emplace_back();
   refusal.kind = Content::Kind::refusal;
   refusal.text = in.string().value_or(JsonText());
-  message.content.push_back(std::move(refusal));
   return count_part() || refuse_parts_in(index, "refusal");
 }
 
@@ -448,16 +445,9 @@ bool RequestReader::refuse_parts_in(std::size_t index, std::string_view member) 
   return refuse_parts(in_message(index, member));
 }
 
-// Most messages have one part, which comes with its list: to let one grow is code of its own.
-Content& add_part(Message& message) {
-  if (!message.content.empty()) return message.content.emplace_back();
-  message.content = std::vector<Content>(1);
-  return message.content.front();
-}
-
 bool RequestReader::read_content(Reader& in, Message& message, std::size_t index) {
   if (in.peek() == Type::string) {
-    Content& part = add_part(message);
+    Content& part = message.content.emplace_back();
     part.text = in.string().value_or(JsonText());
     estimate(part.text.escaped().size());
     return count_part() || refuse_parts_in(index, "content");
@@ -475,7 +465,7 @@ bool RequestReader::read_parts(Reader& in, Message& message, std::size_t index) 
   return true;
 }
 
-bool RequestReader::read_part(Reader& in, std::vector<Content>& parts, const std::string& path) {
+bool RequestReader::read_part(Reader& in, std::list<Content>& parts, const std::string& path) {
   if (in.peek() != Type::object) return refuse_type(in, path, "an object");
   if (!count_part()) return refuse_parts(path);
   Content part;

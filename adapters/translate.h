@@ -59,25 +59,27 @@ void instruct(const ChatRequest& request, Say say) {
 // between two messages of the assistant, tool results come first.
 template <class Say>
 void converse(const ChatRequest& request, Say say) {
-  const std::vector<Message>& messages = request.messages;
+  using At = std::list<Message>::const_iterator;
   const bool instructions_too = only_instructs(request);
-  const auto say_all = [&](std::size_t begin, std::size_t end, auto wanted) {
-    for (std::size_t i = begin; i < end; ++i) {
-      if (instructs(messages[i]) && !instructions_too) continue;
-      for (const Content& part : messages[i].content)
-        if (wanted(part)) say(messages[i], part);
+  const auto say_all = [&](At begin, At end, auto wanted) {
+    for (At message = begin; message != end; ++message) {
+      if (instructs(*message) && !instructions_too) continue;
+      for (const Content& part : message->content)
+        if (wanted(part)) say(*message, part);
     }
   };
   const auto is_result = [](const Content& part) {
     return part.kind == Content::Kind::tool_result;
   };
-  for (std::size_t begin = 0; begin < messages.size();) {
-    std::size_t end = begin;
-    while (end < messages.size() && messages[end].role != Role::assistant) ++end;
+  const At last = request.messages.end();
+  for (At begin = request.messages.begin(); begin != last;) {
+    At end = begin;
+    while (end != last && end->role != Role::assistant) ++end;
     say_all(begin, end, is_result);
     say_all(begin, end, [&is_result](const Content& part) { return !is_result(part); });
-    if (end < messages.size()) say_all(end, end + 1, [](const Content&) { return true; });
-    begin = end + 1;
+    begin = end;
+    if (end == last) break;
+    say_all(end, ++begin, [](const Content&) { return true; });
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "actions.h"
 #include "attempt_record.h"
+#include "candidate.h"
 #include "clock.h"
 #include "config.h"
 #include "dialect.h"
@@ -43,7 +44,7 @@ struct Attempt {
 
   ExchangeId exchange = ExchangeId::none;
   bool open = true;                 // the exchange has not ended
-  std::size_t candidate = 0;        // index into the chain
+  Candidate* candidate = nullptr;   // of the chat's chain
   AttemptRecords::iterator record;  // in the chat's report
   std::size_t key = 0;
   Target target;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,7 +49,7 @@ struct Content {
   JsonText id;
   JsonText name;
   std::string_view arguments;  // tool_call: one JSON object
-  std::vector<Content> parts;  // tool_result whose content is a list
+  std::list<Content> parts;    // tool_result whose content is a list
   bool is_error = false;       // tool_result
   std::string_view
       raw;  // the part as the client wrote it, empty when it wrote no part (plain string content)
@@ -57,7 +58,7 @@ struct Content {
 struct Message {
   Role role = Role::user;
   JsonText name;
-  std::vector<Content> content;
+  std::list<Content> content;
   std::string_view raw;  // the message as the client wrote it
 };
 
@@ -107,7 +108,7 @@ struct ChatRequest {
   std::vector<std::string> models;  // the client's own fallback chain
   std::string_view policy;          // the `spillway` object, empty when absent
 
-  std::vector<Message> messages;
+  std::list<Message> messages;
   std::vector<Tool> tools;
   ToolChoice tool_choice;
   std::optional<bool> parallel_tool_calls;

@@ -20,7 +20,7 @@ bool spares_finished(FailureKind kind) {
 
 }  // namespace
 
-Chat::Chat(RouterShared& shared, ChatOpening opening, Instant now)
+Chat::Chat(RouterShared& shared, ChatOpening&& opening, Instant now)
     : shared_(shared),
       id_(opening.id),
       request_(std::move(opening.request)),
@@ -47,18 +47,12 @@ std::uint64_t Chat::random() {
 // -----------------------------------------------------------------------------------------
 
 void Chat::start(Instant now) {
-  Chain chain;
   ConfigProblem problem;
-  const Resolution resolution = resolve(shared_.config, *request_, policy_, chain, problem);
+  const Resolution resolution = resolve(shared_.config, *request_, policy_, chain_, problem);
   if (resolution != Resolution::ok) return refuse_policy(now, resolution, problem);
-  assumed_ = std::move(chain.assumed);
-  bool all_fit = !chain.engines.empty();
-  chain_ = std::vector<Candidate>(chain.engines.size());
-  auto candidate = chain_.begin();
-  for (const Engine* engine : chain.engines) {
-    (candidate++)->engine = engine;
-    all_fit = all_fit && unfit(*request_, *engine) == Unfit::no;
-  }
+  bool all_fit = !chain_.empty();
+  for (const Candidate& candidate : chain_)
+    all_fit = all_fit && unfit(*request_, *candidate.engine) == Unfit::no;
   if (!all_fit && !skip_unfit(now)) return;
   messages_ = request_->messages.size();
   keeps_text_ = policy_.rescue && surface_.streams() && !request_->verbatim && chain_.size() > 1 &&
@@ -127,14 +121,14 @@ Instant Chat::ready_at(Instant now, const Candidate& candidate) const {
 
 // The first engine of the chain that may be called; when all are cooling, the one that is soonest
 // back.
-std::optional<std::size_t> Chat::pick(Instant now, std::size_t except) const {
-  std::optional<std::size_t> best;
+Candidate* Chat::pick(Instant now, const Candidate* except) {
+  Candidate* best = nullptr;
   Instant best_at = Instant::never();
-  for (std::size_t index = 0; index < chain_.size(); ++index) {
-    if (chain_[index].out || index == except) continue;
-    const Instant at = ready_at(now, chain_[index]);
-    if (!best || at < best_at) {
-      best = index;
+  for (Candidate& candidate : chain_) {
+    if (candidate.out || &candidate == except) continue;
+    const Instant at = ready_at(now, candidate);
+    if (best == nullptr || at < best_at) {
+      best = &candidate;
       best_at = at;
     }
   }
@@ -143,20 +137,19 @@ std::optional<std::size_t> Chat::pick(Instant now, std::size_t except) const {
 
 void Chat::try_next(Instant now) {
   for (;;) {
-    const auto candidate = pick(now);
-    if (!candidate) return give_up(now);
+    Candidate* const candidate = pick(now);
+    if (candidate == nullptr) return give_up(now);
     if (begin(now, *candidate)) return;
   }
 }
 
-void Chat::again(Instant now, std::size_t candidate) {
+void Chat::again(Instant now, Candidate& candidate) {
   if (!begin(now, candidate)) give_up(now);
 }
 
 // Starts an upstream exchange. False when the engine would lose something that a strict request
 // does not allow.
-bool Chat::begin(Instant now, std::size_t index) {
-  Candidate& candidate = chain_[index];
+bool Chat::begin(Instant now, Candidate& candidate) {
   const Engine& engine = *candidate.engine;
   const Provider& provider = *engine.provider;
   Target target;
@@ -182,7 +175,7 @@ bool Chat::begin(Instant now, std::size_t index) {
   attempt->mode =
       rescue_ ? Mode::translate : choose_mode(surface_.dialect(), provider, target, *request_);
   attempt->first_content_ms = first_content_ms(policy_, engine, *request_);
-  attempt->candidate = index;
+  attempt->candidate = &candidate;
   attempt->started = now;
   const Secret* key = nullptr;
   if (!provider.keys.empty()) {
@@ -260,18 +253,18 @@ void Chat::settle_health(Instant now, const Failure& failure) {
 
 // How the chat stands once its attempt has failed.
 Situation Chat::situation(Instant now) {
-  const std::size_t index = attempt_->candidate;
+  const Candidate& candidate = *attempt_->candidate;
   const std::size_t keys = provider().keys.size();
   Situation situation;
-  situation.attempts_on_engine = chain_[index].attempts;
+  situation.attempts_on_engine = candidate.attempts;
   // As many as there are: a key that asks for no wait is ready again at once.
   situation.has_other_key =
-      chain_[index].keys_failed < keys &&
+      candidate.keys_failed < keys &&
       shared_.health.key_ready_at(now, engine().provider->number, keys) <= now;
   situation.waited_ms = waited_ms_;
   situation.left_ms = opened_ + policy_.timeouts.total_ms - now;
-  if (const auto other = pick(now, index))
-    situation.other_engine_ms = ready_at(now, chain_[*other]) - now;
+  if (const Candidate* other = pick(now, &candidate))
+    situation.other_engine_ms = ready_at(now, *other) - now;
   situation.random = random();
   return situation;
 }
@@ -290,12 +283,12 @@ void Chat::fail(Instant now, const Failure& failure) {
   }
   record(now, name_of(failure.kind));
 
-  const std::size_t index = attempt_->candidate;
-  if (failure.retry_after_ms >= 0) chain_[index].back_at = now + failure.retry_after_ms;
+  Candidate& candidate = *attempt_->candidate;
+  if (failure.retry_after_ms >= 0) candidate.back_at = now + failure.retry_after_ms;
   if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
     failure_ = Remembered{failure, engine().id};
   const Blame blamed = blame(failure.kind);
-  if (blamed == Blame::key || blamed == Blame::key_long) ++chain_[index].keys_failed;
+  if (blamed == Blame::key || blamed == Blame::key_long) ++candidate.keys_failed;
   const Situation standing = situation(now);
   const std::size_t before = rescue_ ? rescue_->attempts : 0;
   const bool spent = static_cast<int>(report_.attempts.size() - before) >= policy_.attempts_max;
@@ -310,30 +303,29 @@ void Chat::fail(Instant now, const Failure& failure) {
       // What was refused is our request to go on: another engine may take it, or this one a
       // plainer.
       if (rescue_->prefilled && failure.kind == FailureKind::bad_request) {
-        chain_[index].refuses_prefill = true;
-        return again(now, index);
+        candidate.refuses_prefill = true;
+        return again(now, candidate);
       }
       break;
     case Then::next_key:
-      return again(now, index);
+      return again(now, candidate);
     case Then::same_engine:
       if (failure.kind == FailureKind::rate_limited) waited_ms_ += verdict.wait_ms;
-      waiting_candidate_ = index;
+      waiting_candidate_ = &candidate;
       wait_until_ = now + verdict.wait_ms;
       state_ = ChatState::waiting;
       return arm(now);
     case Then::larger_engine: {
       const std::int64_t window = engine().context_window;
-      for (Candidate& candidate : chain_) {
-        const std::int64_t other = candidate.engine->context_window;
-        if (other > 0 && other <= window) candidate.out = true;
-      }
+      for (Candidate& other : chain_)
+        if (other.engine->context_window > 0 && other.engine->context_window <= window)
+          other.out = true;
       break;
     }
     case Then::next_engine:
       break;
   }
-  chain_[index].out = true;
+  candidate.out = true;
   if (rival_) return continue_with_rival(now);
   try_next(now);
 }
@@ -465,7 +457,7 @@ void Chat::expire(Instant now) {
     failure_ = Remembered{failure, attempt_ ? engine().id : report_.requested};
     return give_up(now);
   }
-  if (state_ == ChatState::waiting) return again(now, waiting_candidate_);
+  if (state_ == ChatState::waiting) return again(now, *waiting_candidate_);
   if (state_ == ChatState::refused) return read_refusal(now);
   if (!reading)
     return fail(now, failed(FailureKind::timeout,

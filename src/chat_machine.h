@@ -18,7 +18,7 @@ namespace spillway {
 
 class Chat {
  public:
-  Chat(RouterShared& shared, ChatOpening opening, Instant now);
+  Chat(RouterShared& shared, ChatOpening&& opening, Instant now);
   Chat(const Chat&) = delete;
   Chat& operator=(const Chat&) = delete;
   SPILLWAY_RARE ~Chat() = default;
@@ -38,14 +38,6 @@ class Chat {
   bool turn_to(ExchangeId exchange);
 
  private:
-  struct Candidate {
-    const Engine* engine = nullptr;  // of the config, or of assumed_
-    int attempts = 0;
-    std::size_t keys_failed = 0;  // attempts that failed by their key
-    bool out = false;             // not to be tried (again) for this chat
-    bool refuses_prefill = false;
-    Instant back_at = Instant();  // as its provider said when it failed
-  };
   struct Remembered {
     Failure failure;
     std::string engine;
@@ -66,10 +58,10 @@ class Chat {
   SPILLWAY_RARE bool skip_unfit(Instant now);
   SPILLWAY_RARE void skip(Candidate& candidate, std::string_view word, std::string_view text);
   [[nodiscard]] Instant ready_at(Instant now, const Candidate& candidate) const;
-  [[nodiscard]] std::optional<std::size_t> pick(Instant now, std::size_t except = SIZE_MAX) const;
+  [[nodiscard]] Candidate* pick(Instant now, const Candidate* except = nullptr);
   void try_next(Instant now);
-  bool begin(Instant now, std::size_t candidate);
-  void again(Instant now, std::size_t candidate);
+  bool begin(Instant now, Candidate& candidate);
+  void again(Instant now, Candidate& candidate);
 
   // reading
   bool take_frame(Instant now, const Frame& frame);
@@ -139,7 +131,7 @@ class Chat {
   SPILLWAY_RARE void expire(Instant now);
 
   std::uint64_t random();
-  [[nodiscard]] const Engine& engine() const { return *chain_[attempt_->candidate].engine; }
+  [[nodiscard]] const Engine& engine() const { return *attempt_->candidate->engine; }
   [[nodiscard]] const Provider& provider() const { return *engine().provider; }
 
   RouterShared& shared_;
@@ -148,8 +140,7 @@ class Chat {
   std::unique_ptr<ChatRequest> request_;  // until no engine is asked any more
   Surface surface_;
   Policy policy_;
-  std::list<Engine> assumed_;  // engines that the config does not know
-  std::vector<Candidate> chain_;
+  Chain chain_;
   std::unique_ptr<Attempt> attempt_;  // of a chat that hedges, the one that was heard of last
   std::unique_ptr<Attempt> rival_;    // the other one, and how it stands
   ChatState rival_state_ = ChatState::trying;
@@ -171,7 +162,7 @@ class Chat {
   Instant opened_;
   Instant wait_until_;
   Instant armed_ = Instant::never();
-  std::size_t waiting_candidate_ = 0;
+  Candidate* waiting_candidate_ = nullptr;
   Millis waited_ms_ = 0;
   std::uint64_t random_state_;
 };

@@ -39,13 +39,13 @@ void Chat::hedge(Instant now) {
   const bool is_spent = static_cast<int>(report_.attempts.size()) >= policy_.attempts_max;
   if (!racing_ || !is_waiting || is_spent) return;
   // Nobody is called for this who is cooling.
-  const std::size_t slow = attempt_->candidate;
-  auto other = pick(now, slow);
-  if (!other || ready_at(now, chain_[*other]) > now || !shared_.pace.spend()) return;
+  const Candidate* const slow = attempt_->candidate;
+  Candidate* other = pick(now, slow);
+  if (other == nullptr || ready_at(now, *other) > now || !shared_.pace.spend()) return;
   hedged_ = true;
   rival_ = std::move(attempt_);
   rival_state_ = state_;
-  for (; other && ready_at(now, chain_[*other]) <= now; other = pick(now, slow))
+  for (; other != nullptr && ready_at(now, *other) <= now; other = pick(now, slow))
     if (begin(now, *other)) return;
   continue_with_rival(now);
 }
@@ -57,7 +57,7 @@ void Chat::settle_race(Instant now) {
   hedge_at_ = Instant::never();
   shared_.pace.learn(engine().id, now - attempt_->started);
   // It takes longer than this: else one that always loses would never be known as slow.
-  if (rival_) shared_.pace.learn(chain_[rival_->candidate].engine->id, now - rival_->started);
+  if (rival_) shared_.pace.learn(rival_->candidate->engine->id, now - rival_->started);
   drop_rival(now, kCancelled);
 }
 

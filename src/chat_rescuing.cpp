@@ -64,7 +64,7 @@ bool Chat::rescue(Instant now, const Failure& failure) {
   const bool is_silent =
       failure.kind == FailureKind::network || failure.kind == FailureKind::timeout;
   if (attempt.mode == Mode::splice && !is_silent) return false;
-  if (!pick(now, attempt.candidate)) return false;
+  if (pick(now, attempt.candidate) == nullptr) return false;
 
   keep_tail();
   shared_.out.clear();
@@ -88,7 +88,7 @@ bool Chat::rescue(Instant now, const Failure& failure) {
   attempt.tail.clear();
   attempt.mode = Mode::translate;
   if (!attempt.printed && !rescue_) identify(now);
-  chain_[attempt.candidate].out = true;
+  attempt.candidate->out = true;
   ++report_.rescues;
   heard_at_ = now;
   rescue_ = Rescue{{failure, engine().id}, text_.size(), report_.attempts.size(), false, false, {}};
@@ -100,8 +100,7 @@ bool Chat::rescue(Instant now, const Failure& failure) {
 // it can take that, else with the instruction to go on.
 void Chat::ask_to_go_on(const Candidate& candidate) {
   ChatRequest& request = *request_;
-  request.messages.erase(request.messages.begin() + static_cast<std::ptrdiff_t>(messages_),
-                         request.messages.end());
+  request.messages.resize(messages_);
   Rescue& rescue = *rescue_;
   rescue.said = false;
   rescue.prefilled = (candidate.engine->capabilities & capability::prefill) != 0 &&

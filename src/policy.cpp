@@ -205,21 +205,24 @@ std::string explain(Unfit why, const ChatRequest& request, const Engine& engine)
 
 namespace {
 
-// An engine that the config does not know, at a provider that it does.
-SPILLWAY_RARE const Engine* assume_engine(const Config& config, std::string_view id,
-                                          std::list<Engine>& assumed) {
-  auto engine = config.assume_engine(id);
-  return engine ? &assumed.emplace_back(*std::move(engine)) : nullptr;
+// Appends an engine that the config does not know, at a provider that it does.
+SPILLWAY_RARE bool append_assumed(const Config& config, std::string_view id, Chain& chain) {
+  auto assumed = config.assume_engine(id);
+  if (!assumed) return false;
+  if (chain.size() == limits::chain_max) return true;
+  Candidate& candidate = chain.emplace_back();
+  candidate.assumed = std::make_unique<const Engine>(*std::move(assumed));
+  candidate.engine = candidate.assumed.get();
+  return true;
 }
 
 // Appends an engine, once; false when no provider is known that could have it.
 bool append_engine(const Config& config, std::string_view id, Chain& chain) {
-  for (const Engine* engine : chain.engines)
-    if (engine->id == id) return true;
+  for (const Candidate& candidate : chain)
+    if (candidate.engine->id == id) return true;
   const Engine* engine = config.find_engine(id);
-  if (engine == nullptr) engine = assume_engine(config, id, chain.assumed);
-  if (engine == nullptr) return false;
-  if (chain.engines.size() < limits::chain_max) chain.engines.emplace_back() = engine;
+  if (engine == nullptr) return append_assumed(config, id, chain);
+  if (chain.size() < limits::chain_max) chain.emplace_back().engine = engine;
   return true;
 }
 
@@ -283,9 +286,12 @@ SPILLWAY_RARE Resolution refuse_name(const Config& config, std::string_view name
   return Resolution::unknown_model;
 }
 
-SPILLWAY_RARE Resolution resolve_own(const Config& config, const ChatRequest& request, Route& own,
-                                     Chain& chain, ConfigProblem& problem) {
+// By the request's own `spillway` object; nothing is appended where that names no chain.
+SPILLWAY_RARE Resolution resolve_own(const Config& config, const ChatRequest& request,
+                                     Policy& policy, Chain& chain, ConfigProblem& problem) {
+  Route own{policy, {}, {}};
   if (!read_route(request.policy, "spillway", own, problem)) return Resolution::bad_policy;
+  policy = own;
   std::size_t index = 0;
   for (const std::string& name : own.chain) {
     if (!append_engines(config, name, chain))
@@ -306,10 +312,8 @@ Resolution resolve(const Config& config, const ChatRequest& request, Policy& pol
     route = config.find_route(name_at(config, request, index));
   if (route != nullptr) policy = *route;
   if (!request.policy.empty()) {
-    Route own{policy, {}, {}};
-    const Resolution resolution = resolve_own(config, request, own, chain, problem);
-    policy = own;
-    if (resolution != Resolution::ok || !own.chain.empty()) return resolution;
+    const Resolution resolution = resolve_own(config, request, policy, chain, problem);
+    if (resolution != Resolution::ok || !chain.empty()) return resolution;
   }
   for (std::size_t index = 0; index < names; ++index) {
     const std::string_view name = name_at(config, request, index);

@@ -2,9 +2,9 @@
 // what a failure means.
 #pragma once
 
-#include <list>
 #include <string_view>
 
+#include "candidate.h"
 #include "chat.h"
 #include "config.h"
 #include "failure.h"
@@ -37,11 +37,6 @@ SPILLWAY_RARE std::string explain(Unfit why, const ChatRequest& request, const E
 
 enum class Resolution : std::uint8_t { ok, unknown_model, bad_policy };
 
-// The engines that a chat may go to, in order of preference.
-struct Chain {
-  std::list<const Engine*> engines;  // of the config, or of `assumed`
-  std::list<Engine> assumed;
-};
 // The chain that `request` names: an engine, a route, a bare model name, or several of these.
 // `policy` is changed by the route and by the request's own `spillway` object; `problem` says what
 // is wrong, if anything.

@@ -31,7 +31,7 @@ void Router::forget_if_gone(Chat* chat) {
   if (chat->state() == ChatState::gone) chats_.erase(chat->id());
 }
 
-void Router::open(Instant now, ChatOpening opening) {
+void Router::open(Instant now, ChatOpening&& opening) {
   const ChatId id = opening.id;
   Chat* const chat = (chats_[id] = std::make_unique<Chat>(shared_, std::move(opening), now)).get();
   chat->start(now);

@@ -72,7 +72,7 @@ class Router {
   Router(const Config& config, Actions& actions);
   ~Router();
 
-  void open(Instant now, ChatOpening opening);
+  void open(Instant now, ChatOpening&& opening);
   void step(Instant now, const Input& input);
 
   [[nodiscard]] std::size_t chats() const { return chats_.size(); }

@@ -17,7 +17,7 @@ using enum FailureKind;
 
 std::string text_of(const Chain& chain) {
   std::string text;
-  for (const Engine* engine : chain.engines) text += (text.empty() ? "" : " ") + engine->id;
+  for (const Candidate& each : chain) text += (text.empty() ? "" : " ") + each.engine->id;
   return text;
 }
 
@@ -641,9 +641,9 @@ TEST(PolicyResolve, ARequestChangesTheMembersOfItsRoute) {
 
 TEST(PolicyResolve, WhatIsKnownOfAnEngineComesAlong) {
   const Config config = small_config();
-  EXPECT_EQ(resolved(config, "bravo:small").chain.engines.front()->context_window, 4096);
+  EXPECT_EQ(resolved(config, "bravo:small").chain.front().engine->context_window, 4096);
   const Resolved result = resolved(config, "bravo:new");
-  const Engine& assumed = *result.chain.engines.front();
+  const Engine& assumed = *result.chain.front().engine;
   EXPECT_EQ(assumed.context_window, 0);
   EXPECT_EQ(assumed.provider, config.find_provider("bravo"));
   EXPECT_EQ(assumed.capabilities, capability::assumed);
@@ -725,9 +725,9 @@ TEST(PolicyResolve, AChainIsBounded) {
     models[number] = "acme:m" + std::to_string(number);
   const Resolved result = resolved(config, "acme:small", models);
   EXPECT_EQ(result.resolution, Resolution::ok);
-  ASSERT_EQ(result.chain.engines.size(), limits::chain_max);
-  EXPECT_EQ(result.chain.engines.front()->id, "acme:small");
-  EXPECT_EQ(result.chain.engines.back()->id, "acme:m62");
+  ASSERT_EQ(result.chain.size(), limits::chain_max);
+  EXPECT_EQ(result.chain.front().engine->id, "acme:small");
+  EXPECT_EQ(result.chain.back().engine->id, "acme:m62");
   // What is left out by the bound is known all the same; an unknown name behind it is refused.
   models.emplace_back("nobody:x");
   EXPECT_EQ(resolved(config, "acme:small", models).problem.path, "models[74]");
