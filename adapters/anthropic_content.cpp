@@ -57,14 +57,15 @@ void write_tool_id(JsonText id, Writer& out) {
 }  // namespace
 
 bool ContentWriter::takes(const Content& part) {
+  return is_words(part) ? !is_blank(part.text) : takes_other(part);
+}
+
+bool ContentWriter::takes_other(const Content& part) {
   const auto refuse = [this](std::string_view name) {
     drop(dropped_, name);
     return false;
   };
   switch (part.kind) {
-    case Content::Kind::text:
-    case Content::Kind::refusal:
-      return !is_blank(part.text);
     // Thoughts count only with the signature of the engine that had them.
     case Content::Kind::reasoning:
       return !part.signature.empty() || refuse("messages.reasoning_content");
@@ -81,10 +82,9 @@ bool ContentWriter::takes(const Content& part) {
     case Content::Kind::tool_call:
     case Content::Kind::tool_result:
       return true;
-    case Content::Kind::other:
-      break;
+    default:
+      return refuse("messages.content");
   }
-  return refuse("messages.content");
 }
 
 bool ContentWriter::has_source(const Content& part) const {
@@ -93,33 +93,27 @@ bool ContentWriter::has_source(const Content& part) const {
 }
 
 void ContentWriter::write(const Content& part) {
-  switch (part.kind) {
-    case Content::Kind::reasoning:
-      write_thoughts(part);
-      break;
-    case Content::Kind::image:
-      write_media("image", part);
-      break;
-    case Content::Kind::file:
-      write_media("document", part);
-      break;
-    case Content::Kind::tool_call:
-      write_tool_call(part);
-      break;
-    case Content::Kind::tool_result:
-      write_tool_result(part);
-      break;
-    default:
-      write_text(part);
-  }
-}
-
-void ContentWriter::write_text(const Content& part) {
+  if (!is_words(part)) return write_other(part);
   std::string_view text = part.text.escaped();
   if (&part == prefill_) text = text.substr(0, size_without_white_end(text));
   out_.begin_object().key("type").string("text").key("text").text(JsonText::trusted(text));
-  write_cache_control(part.raw, out_);
+  if (!part.raw.empty()) write_cache_control(part.raw, out_);
   out_.end_object();
+}
+
+void ContentWriter::write_other(const Content& part) {
+  switch (part.kind) {
+    case Content::Kind::reasoning:
+      return write_thoughts(part);
+    case Content::Kind::image:
+      return write_media("image", part);
+    case Content::Kind::file:
+      return write_media("document", part);
+    case Content::Kind::tool_call:
+      return write_tool_call(part);
+    default:
+      return write_tool_result(part);
+  }
 }
 
 void ContentWriter::write_thoughts(const Content& part) {

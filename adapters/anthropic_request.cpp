@@ -51,7 +51,8 @@ class RequestWriter {
     }
     write_output_config();
     if (thinking_ != Thinking::unset) write_thinking();
-    write_sampling();
+    if (!request_.temperature.empty() || !request_.top_p.empty() || !request_.top_k.empty())
+      write_sampling();
     if (!request_.stop.empty()) write_stop();
     if (!request_.user.empty()) write_user();
     drop_the_rest();
@@ -251,7 +252,7 @@ class RequestWriter {
     out_.end_object();
   }
 
-  void write_sampling() {
+  SPILLWAY_RARE void write_sampling() {
     const bool thinks = thinking_ == Thinking::budget || thinking_ == Thinking::adaptive;
     if (thinks || has(target_, quirk::no_sampling)) {
       translate::drop_number(dropped_, "temperature", request_.temperature, 1);
@@ -260,7 +261,8 @@ class RequestWriter {
       return;
     }
     if (!request_.temperature.empty()) {
-      const bool is_above = Reader(request_.temperature).number().value_or(1) > 1;
+      // What no double holds (1e999) is above, too.
+      const bool is_above = Reader(request_.temperature).number().value_or(2) > 1;
       if (is_above) drop(dropped_, "temperature");
       out_.key("temperature").raw(is_above ? "1" : request_.temperature);
       // Models since Opus 4.1 take one of the two.
@@ -293,9 +295,13 @@ class RequestWriter {
     }
   }
 
-  void drop_the_rest() {
+  SPILLWAY_RARE void drop_penalties() {
     translate::drop_number(dropped_, "frequency_penalty", request_.frequency_penalty, 0);
     translate::drop_number(dropped_, "presence_penalty", request_.presence_penalty, 0);
+  }
+
+  void drop_the_rest() {
+    if (!request_.frequency_penalty.empty() || !request_.presence_penalty.empty()) drop_penalties();
     if (!request_.seed.empty()) drop(dropped_, "seed");
     for (const Message& message : request_.messages)
       if (!message.name.empty() && message.role != Role::tool) drop(dropped_, "messages.name");

@@ -26,8 +26,12 @@ class ContentWriter {
   void write(const Content& part);
 
  private:
+  static bool is_words(const Content& part) {
+    return part.kind == Content::Kind::text || part.kind == Content::Kind::refusal;
+  }
+  SPILLWAY_RARE [[nodiscard]] bool takes_other(const Content& part);
   [[nodiscard]] bool has_source(const Content& part) const;
-  void write_text(const Content& part);
+  SPILLWAY_RARE void write_other(const Content& part);
   void write_thoughts(const Content& part);
   void write_media(std::string_view type, const Content& part);
   void write_tool_call(const Content& part);

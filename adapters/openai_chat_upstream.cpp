@@ -155,7 +155,6 @@ void write_sampling(const ChatRequest& request, const Target& target, Writer& ou
 
 SPILLWAY_RARE void write_stop(const ChatRequest& request, const Target& target, Writer& out,
                               Dropped& dropped) {
-  if (request.stop.empty()) return;
   if (has(target, quirk::no_stop)) {
     dropped.push_back("stop");
     return;
@@ -227,13 +226,15 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
         .integer(tokens);
   }
   write_sampling(request, target, out, dropped);
-  write_stop(request, target, out, dropped);
-  write_tools(request, target, out, dropped);
+  if (!request.stop.empty()) write_stop(request, target, out, dropped);
+  if (!request.tools.empty() || !request.tool_choice.raw.empty() || request.parallel_tool_calls)
+    write_tools(request, target, out, dropped);
   if (!request.response_format.raw.empty())
     out.key("response_format").raw(request.response_format.raw);
   if (!request.seed.empty()) out.key("seed").raw(request.seed);
   if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
-  write_effort(request, target, out, dropped);
+  if (target.reasons || !request.reasoning_effort.empty())
+    write_effort(request, target, out, dropped);
   if (!request.user.empty()) out.key("user").text(request.user);
   for (const Extra& extra : request.extras) out.any_key(extra.key).raw(extra.raw);
   out.end_object();

@@ -17,13 +17,21 @@ void drop(Dropped& dropped, std::string_view name) {
   if (std::find(dropped.begin(), dropped.end(), name) == dropped.end()) dropped.push_back(name);
 }
 
-void drop_extras(const ChatRequest& request, Dropped& dropped) {
+namespace {
+
+SPILLWAY_RARE void drop_unknown(const ChatRequest& request, Dropped& dropped) {
   for (const Extra& extra : request.extras) {
     const bool asks_nothing = extra.raw == "false" || (extra.key == "n" && extra.raw == "1");
     // Not through drop(): a client may send very many.
     if (!asks_nothing) dropped.push_back(extra.key);
   }
   for (const std::string_view name : request.message_extras) dropped.push_back(name);
+}
+
+}  // namespace
+
+void drop_extras(const ChatRequest& request, Dropped& dropped) {
+  if (!request.extras.empty() || !request.message_extras.empty()) drop_unknown(request, dropped);
   if (!request.response_format.description.empty())
     drop(dropped, "response_format.json_schema.description");
   if (request.tools.empty() && asks_for_call(request)) drop(dropped, "tool_choice");

@@ -60,7 +60,6 @@ void Chat::commit(Instant now) {
   std::string().swap(attempt_->held);
   if (attempt_->mode == Mode::splice && attempt_->open)
     shared_.actions.splice(id_, attempt_->exchange);
-  if (!may_be_rescued()) request_.reset();
 }
 
 // The answer is all there: prints its end. An answer with nothing in it is a failure, while that

@@ -159,9 +159,12 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   target.stream = request_->stream || !request_->verbatim;
   target.ask_usage = request_->include_usage || (target.quirks & quirk::usage_always) == 0;
   target.reasons = (engine.capabilities & capability::reasoning) != 0;
-  text_.resize(rescue_ ? rescue_->text_size : 0);
   joinable_ = true;
-  if (rescue_) ask_to_go_on(candidate);
+  if (rescue_) {
+    ask_to_go_on(candidate);
+  } else {
+    text_.clear();
+  }
 
   auto attempt = std::make_unique<Attempt>(provider, target, random());
   std::string body;

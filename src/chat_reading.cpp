@@ -40,6 +40,8 @@ void Chat::take(Instant now, const input::Chunk& chunk) {
     return;
   }
   if (state_ != ChatState::listening && state_ != ChatState::committed) return;
+  // No engine is asked any more. Not when the first content came: that went to the client at once.
+  if (state_ == ChatState::committed && request_ != nullptr && !may_be_rescued()) request_.reset();
   if (!attempt_->target.stream) {
     attempt_->content_at = now;
     if (attempt_->body.size() + chunk.bytes.size() > limits::answer_bytes_max)

@@ -102,6 +102,7 @@ void Chat::ask_to_go_on(const Candidate& candidate) {
   ChatRequest& request = *request_;
   request.messages.resize(messages_);
   Rescue& rescue = *rescue_;
+  text_.resize(rescue.text_size);
   rescue.said = false;
   rescue.prefilled = (candidate.engine->capabilities & capability::prefill) != 0 &&
                      !candidate.refuses_prefill && !text_.empty();

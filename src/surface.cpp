@@ -11,18 +11,25 @@ namespace spillway {
 
 namespace {
 
-// A JSON object of headers; values are cut to what a header may hold.
+// A JSON object of headers. What is written into it is made of characters that JSON takes as they
+// are: names, tokens and numbers.
 class HeadWriter {
  public:
   explicit HeadWriter(const CommonHeaders& common) {
-    head_ = "{";
+    head_ += '{';
     head_ += common;
   }
+  // Where the value goes, until end().
+  std::string& begin(std::string_view name) {
+    head_ += head_.size() > 1 ? ",\"" : "\"";
+    head_ += name;
+    head_ += "\":\"";
+    return head_;
+  }
+  void end() { head_ += '"'; }
   void add(std::string_view name, std::string_view value) {
-    if (head_.size() > 1) head_ += ',';
-    json::Writer(head_).string(name);
-    head_ += ':';
-    json::Writer(head_).string(value);
+    begin(name) += value;
+    end();
   }
   [[nodiscard]] std::string take() {
     head_ += '}';
@@ -53,47 +60,52 @@ void append_token(std::string& out, std::string_view id) {
 
 void append_number(std::string& out, std::int64_t number) { json::append_integer(out, number); }
 
+// Nothing is told of an attempt that is under way.
+bool any_told(const AttemptRecords& attempts) {
+  return std::any_of(attempts.begin(), attempts.end(),
+                     [](const AttemptRecord& attempt) { return !attempt.outcome.empty(); });
+}
+
 // groq:llama-3.3-70b=rate_limited;12ms, cerebras:gpt-oss-120b=ok
-std::string attempts_value(const AttemptRecords& attempts) {
-  std::string value;
+void append_attempts(std::string& out, const AttemptRecords& attempts) {
+  std::string_view comma;
   for (const AttemptRecord& attempt : attempts) {
-    if (attempt.outcome.empty()) continue;  // it is under way
-    if (!value.empty()) value += ", ";
-    append_token(value, attempt.engine);
-    value += '=';
-    value += attempt.outcome;
+    if (attempt.outcome.empty()) continue;
+    out += comma;
+    comma = ", ";
+    append_token(out, attempt.engine);
+    out += '=';
+    out += attempt.outcome;
     if (attempt.outcome == "ok") continue;
-    value += ';';
-    append_number(value, attempt.duration_ms);
-    value += "ms";
+    out += ';';
+    append_number(out, attempt.duration_ms);
+    out += "ms";
   }
-  return value;
 }
 
 // W3C Server Timing: one metric an attempt, in order, then all that the client has waited.
-// (Attempts may run side by side, or have a pause between them.)
-std::string timing_value(const AttemptRecords& attempts, Millis total) {
-  std::string value;
+// (Attempts may run side by side, or have a pause between them.) Quotes are those of a JSON text.
+void append_timing(std::string& out, const AttemptRecords& attempts, Millis total) {
   for (const AttemptRecord& attempt : attempts) {
     if (attempt.outcome.empty()) continue;
-    value += "attempt;desc=\"";
-    append_token(value, attempt.engine);
-    value += ' ';
-    value += attempt.outcome;
-    value += "\";dur=";
-    append_number(value, attempt.duration_ms);
-    value += ", ";
+    out += R"(attempt;desc=\")";
+    append_token(out, attempt.engine);
+    out += ' ';
+    out += attempt.outcome;
+    out += R"(\";dur=)";
+    append_number(out, attempt.duration_ms);
+    out += ", ";
   }
-  value += "total;dur=";
-  append_number(value, total);
-  return value;
+  out += "total;dur=";
+  append_number(out, total);
 }
 
 void add_attempts(HeadWriter& head, const AttemptRecords& attempts, Millis total) {
-  const std::string value = attempts_value(attempts);
-  if (value.empty()) return;
-  head.add("x-spillway-attempts", value);
-  head.add("server-timing", timing_value(attempts, total));
+  if (!any_told(attempts)) return;
+  append_attempts(head.begin("x-spillway-attempts"), attempts);
+  head.end();
+  append_timing(head.begin("server-timing"), attempts, total);
+  head.end();
 }
 
 }  // namespace
@@ -281,9 +293,8 @@ std::string Surface::answer_head(const AttemptRecords& attempts, Millis total,
   head.add("content-type", stream_ ? "text/event-stream; charset=utf-8" : "application/json");
   head.add("cache-control", stream_ ? "no-cache, no-transform" : "no-store");
   if (!attempts.empty() && attempts.back().outcome == "ok") {
-    std::string engine;
-    append_token(engine, attempts.back().engine);
-    head.add("x-spillway-engine", engine);
+    append_token(head.begin("x-spillway-engine"), attempts.back().engine);
+    head.end();
   }
   add_attempts(head, attempts, total);
   if (!dropped.empty()) head.add("x-spillway-dropped", list_of(dropped));
@@ -295,7 +306,7 @@ void Surface::print_late_head(const AttemptRecords& attempts, const Dropped& dro
   out += ": x-spillway-engine: ";
   append_token(out, attempts.back().engine);
   out += "\n: x-spillway-attempts: ";
-  out += attempts_value(attempts);
+  append_attempts(out, attempts);
   if (!dropped.empty()) {
     out += "\n: x-spillway-dropped: ";
     out += list_of(dropped);
@@ -310,9 +321,8 @@ std::string Surface::error_head(const AttemptRecords& attempts, Millis total,
   head.add("cache-control", "no-store");
   add_attempts(head, attempts, total);
   if (retry_after_ms >= 0) {
-    std::string seconds;
-    append_number(seconds, (retry_after_ms + 999) / 1000);
-    head.add("retry-after", seconds);
+    append_number(head.begin("retry-after"), (retry_after_ms + 999) / 1000);
+    head.end();
   }
   // The official clients try 429 again by themselves, which does not bring credit back.
   if (error.code == "insufficient_quota") head.add("x-should-retry", "false");

@@ -1,8 +1,8 @@
 // The host ABI (docs/ARCHITECTURE.md): exports → the core → imports. The only file that knows the
 // host. Both toolchains build it with no generated glue. Bytes are lent for one call, both ways.
 
-#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -66,7 +66,8 @@ class HostActions final : public Actions {
 // whole.
 struct Instance {
   HostActions actions;
-  std::string input;
+  std::unique_ptr<char[]> input;  // not cleared: the host fills it
+  std::size_t input_size = 0;
   Gateway* gateway = nullptr;
 };
 
@@ -78,7 +79,7 @@ Instance& instance() {
 Instant instant(double ms) { return Instant::at_ms(static_cast<std::int64_t>(ms)); }
 
 std::string_view taken(std::int32_t size) {
-  return std::string_view(instance().input).substr(0, static_cast<std::size_t>(size));
+  return {instance().input.get(), static_cast<std::size_t>(size)};
 }
 
 SPILLWAY_RARE void log_refused(const ConfigProblem& problem) {
@@ -96,11 +97,14 @@ SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 1; }
 // Room for the inputs of the calls that follow, until open() or the next input(); null when it is
 // more than the core accepts.
 SPILLWAY_EXPORT(input) char* spillway_input(std::int32_t size) {
-  std::string& buffer = instance().input;
+  Instance& self = instance();
   const auto wanted = static_cast<std::size_t>(size);
   if (wanted > limits::request_bytes_max + limits::head_bytes_max) return nullptr;
-  if (buffer.size() < wanted) buffer.resize(wanted);
-  return buffer.data();
+  if (self.input_size < wanted) {
+    self.input.reset(new char[wanted]);
+    self.input_size = wanted;
+  }
+  return self.input.get();
 }
 
 SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
@@ -108,7 +112,7 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
   ConfigProblem problem;
   auto config = Config::load(taken(size), problem);
   // The environment has gone through here: nothing of it stays behind in the buffer.
-  std::fill(self.input.begin(), self.input.end(), '\0');
+  std::memset(self.input.get(), 0, self.input_size);
   if (config == nullptr) {
     log_refused(problem);
     return 1;
@@ -126,11 +130,14 @@ std::int32_t spillway_open(double now, double seed, std::int32_t head_size,
   request.body_too_large = body_size < 0;
   const auto body = static_cast<std::size_t>(body_size < 0 ? 0 : body_size);
   request.head = taken(head_size);
-  request.body = std::string_view(self.input).substr(static_cast<std::size_t>(head_size), body);
+  request.body = std::string_view(self.input.get() + head_size, body);
   SPILLWAY_TRAP_AT(request.body, "spillway-trap-open");
   // A large request does not leave its size behind.
   constexpr std::size_t kept_bytes = 64 * 1024;
-  if (self.input.size() > kept_bytes) std::string().swap(self.input);
+  if (self.input_size > kept_bytes) {
+    self.input.reset();
+    self.input_size = 0;
+  }
   return static_cast<std::int32_t>(
       self.gateway->open(instant(now), static_cast<std::uint64_t>(seed), std::move(request)));
 }

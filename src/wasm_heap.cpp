@@ -55,3 +55,7 @@ extern "C" {
 
 [[gnu::noinline]] void operator delete(void* block) noexcept { free(block); }
 [[gnu::noinline]] void operator delete(void* block, std::size_t /*size*/) noexcept { free(block); }
+
+void* operator new[](std::size_t size) { return operator new(size); }
+void operator delete[](void* block) noexcept { free(block); }
+void operator delete[](void* block, std::size_t /*size*/) noexcept { free(block); }
