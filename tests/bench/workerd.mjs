@@ -8,6 +8,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import {
+  compatibilityDate, compatibilityFlags, compatibilityMembers,
+} from '../../scripts/lib/compatibility.mjs';
 import { root } from '../../scripts/lib/machine.mjs';
 import { start } from '../../scripts/lib/process.mjs';
 import { Stop } from '../../scripts/lib/terminal.mjs';
@@ -57,8 +60,7 @@ const config :Workerd.Config = (
     (name = "main", worker = (
       modules = [${modules.map(({ line }) => line).join(', ')}],
       bindings = [${bound.join(', ')}],
-      compatibilityDate = "2026-11-01",
-      compatibilityFlags = ["enable_request_signal"${loads ? ', "experimental"' : ''}],
+      ${compatibilityMembers(loads ? ['experimental'] : [])}
     )),
     (name = "internet", network = (allow = ["private"])),
   ],
@@ -146,6 +148,7 @@ export function serveIsolates(bundle, config, upstream) {
       WORKERS: JSON.stringify({
         empty: yardstick('empty'), pull: yardstick('pull'), spillway,
       }),
+      COMPATIBILITY: JSON.stringify({ compatibilityDate, compatibilityFlags }),
       WASM: readFileSync(wasm),
     },
   });

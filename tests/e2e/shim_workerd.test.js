@@ -16,6 +16,7 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compatibilityMembers } from '../../scripts/lib/compatibility.mjs';
 import { Log, SSE, begin, buildFakeCore, order, provider } from '../js/harness.js';
 
 /** @import { IncomingMessage } from 'node:http' */
@@ -42,8 +43,7 @@ const config :Workerd.Config = (
         (name = "upstream.js", esModule = embed "upstream.js"),
         (name = "answer.js", esModule = embed "answer.js"),
       ],
-      compatibilityDate = "2026-11-01",
-      compatibilityFlags = ["enable_request_signal"],
+      ${compatibilityMembers()}
     )),
     (name = "internet", network = (allow = ["private"])),
   ],

@@ -7,13 +7,12 @@
 export default {
   /**
    * @param {Request} request
-   * @param {{ WORKERS: string, WASM: ArrayBuffer, LOADER: any }} env
+   * @param {{ WORKERS: string, COMPATIBILITY: string, WASM: ArrayBuffer, LOADER: any }} env
    */
-  fetch(request, { WORKERS, WASM, LOADER }) {
+  fetch(request, { WORKERS, COMPATIBILITY, WASM, LOADER }) {
     const { main, sources, wasm, env } = JSON.parse(WORKERS)[request.headers.get('x-worker') ?? ''];
     const worker = LOADER.load({
-      compatibilityDate: '2026-11-01',
-      compatibilityFlags: ['enable_request_signal'],
+      ...JSON.parse(COMPATIBILITY),
       mainModule: main,
       modules: wasm ? { ...sources, [wasm]: { wasm: WASM } } : sources,
       env,

@@ -24,6 +24,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import OpenAI from 'openai';
+import { compatibilityMembers } from '../../../scripts/lib/compatibility.mjs';
 import {
   offlineEnvironment, pinnedNode, root, wranglerCli,
 } from '../../../scripts/lib/machine.mjs';
@@ -157,8 +158,7 @@ function serveWorkerd(folder, files, vars, hear) {
         (name = "main", worker = (
           modules = [${modules.join(', ')}],
           bindings = [${bindings.join(', ')}],
-          compatibilityDate = "2026-11-01",
-          compatibilityFlags = ["enable_request_signal"],
+          ${compatibilityMembers()}
         )),
         (name = "internet", network = (allow = ["private"])),
       ],
