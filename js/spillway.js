@@ -19,6 +19,7 @@ export { SpillwayConfigError, SpillwayError };
 
 /** A body that is too long is read to its end, and dropped, if that comes within this length. */
 const DROPPED_BYTES_MAX = 64 * 1024 * 1024;
+/** The core accepts more than that. */
 const READ_AT_ONCE_BYTES_MAX = 1024 * 1024;
 
 const encoder = new TextEncoder();
@@ -108,7 +109,7 @@ async function readBody(request, core) {
   if (!request.body) return new Uint8Array();
   const announced = Number(request.headers.get('content-length')) || 0;
   // Of an honest length all is read at once: that is one turn of the runtime, not one a chunk.
-  if (announced > 0 && announced <= READ_AT_ONCE_BYTES_MAX && core.accepts(announced)) {
+  if (announced > 0 && announced <= READ_AT_ONCE_BYTES_MAX) {
     return new Uint8Array(await request.arrayBuffer());
   }
   return readChunks(request.body, core, announced);

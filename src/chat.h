@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <optional>
 #include <string>
@@ -101,7 +100,7 @@ struct ChatRequest {
 
   // The bytes that all views below point into, beside `arena`.
   std::string body;
-  std::deque<std::string> arena;
+  std::list<std::string> arena;
   const Dialect* dialect = nullptr;  // whose words `raw` spans are in
 
   std::string model;                // as the client wrote it: an engine or a route
@@ -146,10 +145,7 @@ struct ChatRequest {
   std::int64_t input_tokens_estimate = 0;
 
   // Keeps text alive as long as the request and gives its view.
-  std::string_view keep(std::string text) {
-    arena.push_back(std::move(text));
-    return arena.back();
-  }
+  std::string_view keep(std::string text) { return arena.emplace_back(std::move(text)); }
 };
 
 }  // namespace spillway

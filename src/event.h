@@ -8,8 +8,8 @@
 #include <optional>
 #include <string_view>
 #include <variant>
-#include <vector>
 
+#include "batch.h"
 #include "json.h"
 #include "rare.h"
 
@@ -100,8 +100,7 @@ struct Garbled {
 
 using Event = std::variant<Started, Text, Reasoning, ToolCall, ToolArguments, ToolInput, Refusal,
                            Counted, Finished, Failed, Done, Garbled>;
-// Reused from frame to frame, so that a token allocates nothing.
-using Events = std::vector<Event>;
+using Events = Batch<Event>;
 
 // Takes back what was told, from `told` on, of text that turned out to be broken, and says so.
 // `problem`: a literal.

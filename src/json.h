@@ -26,6 +26,8 @@
 #include <string>
 #include <string_view>
 
+#include "rare.h"
+
 namespace spillway {
 
 class JsonText {
@@ -97,7 +99,7 @@ class Reader {
   void fail(const char* problem);
   bool take_string(std::string_view& inside);
   bool take_escape();
-  bool take_utf8();
+  SPILLWAY_RARE bool take_utf8();
   bool take_number();
   bool take_literal(std::string_view word);
   bool take_scalar(Type type);

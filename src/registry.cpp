@@ -79,12 +79,16 @@ void add_providers(Config& config) {
 }
 
 void add_engines(Config& config) {
+  const Provider* provider = nullptr;
   for (const EngineRow& row : kEngineRows) {
+    // Those of one provider stand together.
+    if (provider == nullptr || provider->name != row.provider)
+      provider = config.find_provider(row.provider);
     Engine& engine = config.engines.emplace_back();
     engine.id = row.provider;
     engine.id += ':';
     engine.id += row.model;
-    engine.provider = config.find_provider(row.provider);
+    engine.provider = provider;
     engine.context_window = row.context_window;
     engine.output_tokens_max = row.output_tokens_max;
     engine.price_in = {row.price_in};

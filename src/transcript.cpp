@@ -75,7 +75,7 @@ std::int64_t read_tokens(json::Reader& in) {
 }
 
 void tell_garbled(const char* problem, std::size_t told, Events& out) {
-  out.resize(told);
+  out.cut(told);
   out.emplace_back(Garbled{problem});
 }
 
@@ -246,7 +246,7 @@ void Transcript::emit(const Part& part, Parts& out) {
     opened_ = true;
     out.emplace_back(Opening{});
   }
-  out.push_back(part);
+  out.emplace_back(part);
   if (gathering_) gather(part);
 }
 

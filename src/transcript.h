@@ -16,10 +16,12 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "batch.h"
 #include "event.h"
 #include "part.h"
 #include "quirk.h"
@@ -27,7 +29,7 @@
 
 namespace spillway {
 
-using Parts = std::vector<Part>;
+using Parts = Batch<Part>;
 
 class Transcript {
  public:
@@ -82,7 +84,7 @@ class Transcript {
   std::optional<PartKind> open_part_;
   std::uint32_t open_index_ = 0;
   std::uint32_t next_index_ = 0;
-  std::vector<Call> calls_;
+  std::list<Call> calls_;
   std::optional<FinishReason> finished_;
   Usage usage_;
   Thinking thinking_ = Thinking::undecided;
