@@ -125,18 +125,22 @@ export function serveSpillway(bundle, config) {
 
 /**
  * Workers that a running workerd starts anew for each request, by the name in its header
- * `x-worker`: `empty`, `pull` and `spillway`.
+ * `x-worker`: `pull` and `spillway`, `flagged`, which is empty and has the same compatibility, and
+ * `empty`, which has the date alone.
  * @param {string[]} bundle @param {object} config @param {string} upstream
  */
 export function serveIsolates(bundle, config, upstream) {
   const source = (/** @type {string} */ name) =>
     readFileSync(join(root, `tests/bench/workers/${name}.js`), 'utf8');
+  const compatibility = { compatibilityDate, compatibilityFlags };
   const yardstick = (/** @type {string} */ name) => ({
+    compatibility,
     main: `${name}.js`, sources: { [`${name}.js`]: source(name) }, env: { UPSTREAM: upstream },
   });
   const wasm = /** @type {string} */ (bundle.find((path) => path.endsWith('.wasm')));
   const rest = bundle.filter((path) => path !== wasm);
   const spillway = {
+    compatibility,
     main: 'index.js',
     sources: Object.fromEntries(rest.map((path) => [basename(path), readFileSync(path, 'utf8')])),
     wasm: basename(wasm),
@@ -146,9 +150,9 @@ export function serveIsolates(bundle, config, upstream) {
     main: 'isolates.js', files: { 'isolates.js': source('isolates') }, loads: true,
     bindings: {
       WORKERS: JSON.stringify({
-        empty: yardstick('empty'), pull: yardstick('pull'), spillway,
+        empty: { ...yardstick('empty'), compatibility: { compatibilityDate } },
+        flagged: yardstick('empty'), pull: yardstick('pull'), spillway,
       }),
-      COMPATIBILITY: JSON.stringify({ compatibilityDate, compatibilityFlags }),
       WASM: readFileSync(wasm),
     },
   });

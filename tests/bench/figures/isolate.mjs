@@ -18,7 +18,7 @@ export const isolate = {
     const { port } = await setting.server('isolates');
     const cores = await setting.cores();
     const turns = setting.count(100);
-    let left = 4 * (turns + 2);
+    let left = 5 * (turns + 2);
     /** @param {string} worker @param {import('../client.mjs').Ask} ask */
     const taker = (worker, ask) => () => {
       setting.progress(`${left} isolates left`);
@@ -35,17 +35,19 @@ export const isolate = {
     };
     const takers = {
       empty: taker('empty', { path: '/', body: {} }),
+      flagged: taker('flagged', { path: '/', body: {} }),
       pull: taker('pull', askYardstick('openai', answer)),
       spliced: taker('spillway', askSpillway('openai', answer)),
       translated: taker('spillway', askSpillway('anthropic', answer)),
     };
     await inTurn(2, takers); // the first ones warm up the runtime itself
-    const { empty, ...samples } = await inTurn(turns, takers);
+    const { empty, flagged, ...samples } = await inTurn(turns, takers);
     /** @param {typeof empty} taken */
     const judged = (taken) => ({
       times: taken.map(({ first_ms }) => first_ms), disturbance: disturbanceOf(taken),
     });
     const base = judged(empty);
+    const flaggedBase = judged(flagged);
     /** @param {string} label @param {typeof empty} own @param {number} [target] */
     const rows = (label, own, target) => {
       const { undisturbed, all, disturbed } = addedTo(judged(own), base);
@@ -60,10 +62,22 @@ export const isolate = {
     return [
       ...rows('Spillway, OpenAI → OpenAI', samples.spliced, 10),
       ...rows('Spillway, Anthropic → OpenAI', samples.translated, 10),
+      {
+        label: 'OpenAI → OpenAI, over an empty Worker with the flags of this one', unit: 'ms',
+        summary: addedTo(judged(samples.spliced), flaggedBase).undisturbed,
+      },
+      {
+        label: 'Anthropic → OpenAI, over that one', unit: 'ms',
+        summary: addedTo(judged(samples.translated), flaggedBase).undisturbed,
+      },
       ...rows('JavaScript: pull() → enqueue()', samples.pull),
       {
         label: 'the empty Worker itself', unit: 'ms',
         summary: summarizeUndisturbed(base.times, base.disturbance),
+      },
+      {
+        label: 'the one with the flags', unit: 'ms',
+        summary: summarizeUndisturbed(flaggedBase.times, flaggedBase.disturbance),
       },
     ];
   },

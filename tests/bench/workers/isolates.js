@@ -7,12 +7,13 @@
 export default {
   /**
    * @param {Request} request
-   * @param {{ WORKERS: string, COMPATIBILITY: string, WASM: ArrayBuffer, LOADER: any }} env
+   * @param {{ WORKERS: string, WASM: ArrayBuffer, LOADER: any }} env
    */
-  fetch(request, { WORKERS, COMPATIBILITY, WASM, LOADER }) {
-    const { main, sources, wasm, env } = JSON.parse(WORKERS)[request.headers.get('x-worker') ?? ''];
+  fetch(request, { WORKERS, WASM, LOADER }) {
+    const { compatibility, main, sources, wasm, env } =
+      JSON.parse(WORKERS)[request.headers.get('x-worker') ?? ''];
     const worker = LOADER.load({
-      ...JSON.parse(COMPATIBILITY),
+      ...compatibility,
       mainModule: main,
       modules: wasm ? { ...sources, [wasm]: { wasm: WASM } } : sources,
       env,
