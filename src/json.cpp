@@ -1,9 +1,9 @@
 #include "json.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 #include "json_text.h"
 #include "limits.h"
@@ -19,46 +19,54 @@ constexpr std::array kPowersOfTen{1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-// The value of a number's span, if it is short enough to look at and finite: the nearest double
-// for up to 15 digits and 22 places (one product or quotient of two that are exact is rounded once:
-// W. D. Clinger, How to Read Floating Point Numbers Accurately, 1990), one very near it for more.
-SPILLWAY_RARE std::optional<double> to_double(std::string_view span) {
-  if (span.empty() || span.size() > limits::number_digits_max) return std::nullopt;
-  std::string_view mantissa = span.substr(0, span.find_first_of("eE"));
-  std::string_view exponent = span.substr(std::min(mantissa.size() + 1, span.size()));
-  const bool negative = mantissa.front() == '-';
-  if (negative) mantissa.remove_prefix(1);
-  const bool has_fraction = mantissa.find('.') != std::string_view::npos;
-  while (has_fraction && mantissa.back() == '0') mantissa.remove_suffix(1);
+// The double nearest to a number of few digits: one product or quotient of two that are exact, so
+// it is rounded once (W. D. Clinger, How to Read Floating Point Numbers Accurately, 1990). Whatever
+// people write is of this kind.
+std::optional<double> short_double(std::string_view span) {
+  constexpr std::uint64_t exact = 1ULL << 53;
+  const bool negative = span.front() == '-';
+  std::size_t at = negative ? 1 : 0;
   std::uint64_t digits = 0;
   int scale = 0;
-  bool in_fraction = false;
-  for (const char c : mantissa) {
-    if (c == '.') {
-      in_fraction = true;
+  for (bool fraction = false; at < span.size() && (span[at] | 0x20) != 'e'; ++at) {
+    if (span[at] == '.') {
+      fraction = true;
       continue;
     }
-    constexpr std::uint64_t most = UINT64_MAX / 10 - 1;
-    const bool counts = digits < most;
-    if (counts) digits = digits * 10 + static_cast<std::uint64_t>(c - '0');
-    scale += (counts ? 0 : 1) - (in_fraction ? 1 : 0);
+    if (digits >= exact / 10) return std::nullopt;
+    digits = digits * 10 + static_cast<std::uint64_t>(span[at] - '0');
+    if (fraction) --scale;
   }
-  const bool below = !exponent.empty() && exponent.front() == '-';
-  if (!exponent.empty() && !is_digit(exponent.front())) exponent.remove_prefix(1);
-  constexpr int power_max = 9999;
-  int power = 0;
-  for (const char c : exponent) power = std::min(power_max, power * 10 + (c - '0'));
-  scale += below ? -power : power;
-
-  auto value = static_cast<double>(digits);
-  for (int left = std::abs(scale); left > 0 && value != 0 && std::isfinite(value);) {
-    const int step = std::min(left, static_cast<int>(kPowersOfTen.size()) - 1);
-    const double factor = kPowersOfTen[static_cast<std::size_t>(step)];
-    value = scale < 0 ? value / factor : value * factor;
-    left -= step;
+  if (at < span.size()) {
+    const bool below = span[++at] == '-';
+    if (!is_digit(span[at])) ++at;
+    constexpr int exponent_max = 99;
+    int exponent = 0;
+    for (; at < span.size(); ++at) {
+      exponent = exponent * 10 + (span[at] - '0');
+      if (exponent > exponent_max) return std::nullopt;
+    }
+    scale += below ? -exponent : exponent;
   }
-  if (!std::isfinite(value)) return std::nullopt;
+  const auto power = static_cast<std::size_t>(scale < 0 ? -scale : scale);
+  if (power >= kPowersOfTen.size()) return std::nullopt;
+  const auto whole = static_cast<double>(digits);
+  const double value = scale < 0 ? whole / kPowersOfTen[power] : whole * kPowersOfTen[power];
   return negative ? -value : value;
+}
+
+SPILLWAY_RARE std::optional<double> any_double(std::string_view span) {
+  std::array<char, limits::number_digits_max + 1> text{};
+  std::memcpy(text.data(), span.data(), span.size());
+  const double value = std::strtod(text.data(), nullptr);
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+// The value of a number's span, if it is short enough to look at and finite.
+SPILLWAY_RARE std::optional<double> to_double(std::string_view span) {
+  if (span.empty() || span.size() > limits::number_digits_max) return std::nullopt;
+  const std::optional<double> value = short_double(span);
+  return value ? value : any_double(span);
 }
 
 SPILLWAY_RARE std::optional<std::int64_t> whole_of(std::optional<double> value) {

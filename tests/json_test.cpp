@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <bit>
-#include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <random>
@@ -401,7 +399,7 @@ TEST(JsonReader, ReadsNumbers) {
     ASSERT_TRUE(in.next_element());
     EXPECT_EQ(in.integer(), as_integer) << number;
     ASSERT_TRUE(in.next_element());
-    EXPECT_TRUE(same_number(in.number(), as_number)) << number;
+    EXPECT_EQ(in.number(), as_number) << number;
     ASSERT_TRUE(in.next_element());
     EXPECT_EQ(in.string(), JsonText::plain("after")) << number;
     EXPECT_FALSE(in.next_element());
@@ -410,39 +408,29 @@ TEST(JsonReader, ReadsNumbers) {
 }
 
 // Numbers of few digits are not read by the C library; they come out as if they were.
-// The difference between a number and what strtod makes of it, in parts of it.
-double distance_from_strtod(const std::string& number) {
-  const double nearest = std::strtod(number.c_str(), nullptr);
-  const double value = Reader(number).number().value_or(HUGE_VAL);
-  if (std::bit_cast<std::uint64_t>(value) == std::bit_cast<std::uint64_t>(nearest)) return 0;
-  return std::abs(value / nearest - 1);
-}
-
 TEST(JsonReader, NumbersAreThoseOfStrtod) {
-  constexpr double near = 4e-15;
-  const std::string digits = "98765432109876543210987654321";
+  const auto check = [](const std::string& number) {
+    const double expected = std::strtod(number.c_str(), nullptr);
+    const std::optional<double> value = Reader(number).number();
+    ASSERT_TRUE(value) << number;
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(*value), std::bit_cast<std::uint64_t>(expected))
+        << number;
+  };
+  const std::string digits = "98765432109876543210";
   for (std::size_t size = 1; size <= digits.size(); ++size)
     for (std::size_t point = 1; point <= size; ++point)
       for (int exponent = -40; exponent <= 40; ++exponent)
         for (const char* sign : {"", "-"}) {
           std::string number = sign + digits.substr(0, point);
           if (point < size) number += "." + digits.substr(point, size - point);
-          const int scale = exponent - static_cast<int>(size - point);
-          const double most = size <= 15 && scale >= -22 && scale <= 22 ? 0 : near;
-          EXPECT_LE(distance_from_strtod(number + "E" + std::to_string(exponent)), most) << number;
-          if (exponent < 0) continue;
-          EXPECT_LE(distance_from_strtod(number + "e+" + std::to_string(exponent)), most) << number;
+          check(number);
+          if (exponent >= 0) check(number + "e+" + std::to_string(exponent));
+          check(number + "E" + std::to_string(exponent));
         }
-  for (const char* number :
-       {"0", "-0", "0.0", "-0.0e5", "0e0", "0e999", "0.000001", "1e22", "1e-22", "9007199254740991",
-        "900719925474099.3e1", "0.1", "0.2", "0.3", "0.7", "2.5e-7", "1e-400", "-1e-99999"})
-    EXPECT_EQ(distance_from_strtod(number), 0) << number;
-  for (const char* number : {"1e23", "1e308", "1.7976931348623157e308", "2.2250738585072014e-308",
-                             "0.00000000000000000000000000000000000001e40", "18446744073709551615",
-                             "18446744073709551616"})
-    EXPECT_LE(distance_from_strtod(number), near) << number;
-  for (const char* number : {"1e309", "-1e400", "1e99999999999999999999"})
-    EXPECT_FALSE(Reader(number).number()) << number;
+  for (const char* number : {"0", "-0", "0.0", "-0.0e5", "0e0", "0.000001", "1e22", "1e23", "1e-22",
+                             "1e-23", "9007199254740991", "9007199254740992", "9007199254740993",
+                             "900719925474099.3e1", "0.1", "0.2", "0.3", "0.7", "2.5e-7"})
+    check(number);
 }
 
 // --- depth
