@@ -39,7 +39,7 @@ struct Usage {
 };
 // Takes a count of tokens as a provider tells it. One that no answer can have (below 0, above
 // limits::tokens_max, no whole number) counts as not reported: -1.
-std::int64_t read_tokens(json::Reader& in);
+SPILLWAY_APART std::int64_t read_tokens(json::Reader& in);
 
 // The provider's own name for one of several tool calls in flight; `kLatestCall` when it gives
 // none.

@@ -100,11 +100,13 @@ std::string_view with_article(Type type) {
   return "nothing";
 }
 
-// Providers write hardly any: one comparison tells that there is none.
-void Reader::white() {
-  while (at_ < end_ && static_cast<unsigned char>(*at_) <= ' ' &&
-         (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
-    ++at_;
+void MemberName::unescape() {
+  append_unescaped(own_, JsonText::trusted(escaped_));
+  plain_ = own_;
+}
+
+void Reader::take_white() {
+  while (at_ < end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
 }
 
 void Reader::fail(const char* problem) {
@@ -196,9 +198,8 @@ bool Reader::next_member() {
     return false;
   }
   ++at_;
-  key_ = inside;
-  if (!unescaped_key_.empty()) unescaped_key_.clear();
-  if (has_escapes_) append_unescaped(unescaped_key_, JsonText::trusted(inside));
+  key_.set(inside);
+  if (has_escapes_) key_.unescape();
   comma_ = true;
   pending_ = true;
   return true;
@@ -227,14 +228,18 @@ bool Reader::take_escape() {
       ++at_;
       return true;
     case 'u':
-      if (end_ - at_ < 5) return false;
-      for (int i = 1; i <= 4; ++i)
-        if (hex_digit(at_[i]) < 0) return false;
-      at_ += 5;
-      return true;
+      return take_unicode_escape();
     default:
       return false;
   }
+}
+
+bool Reader::take_unicode_escape() {
+  if (end_ - at_ < 5) return false;
+  for (int i = 1; i <= 4; ++i)
+    if (hex_digit(at_[i]) < 0) return false;
+  at_ += 5;
+  return true;
 }
 
 // Steps over a run of non-ASCII characters: in most scripts they come one after another.

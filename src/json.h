@@ -56,27 +56,54 @@ enum class Type : std::uint8_t { object, array, string, number, boolean, null, n
 // "an object", "a string" …, for error messages.
 std::string_view with_article(Type type);
 
+// The name of a member: where it stands in the text or, if it has escapes there, a copy without
+// them. To ask for it is a load: names are what most of the code around a Reader looks at.
+class MemberName {
+ public:
+  MemberName() = default;
+  MemberName(const MemberName& other) { *this = other; }
+  MemberName& operator=(const MemberName& other) {
+    plain_ = other.plain_;
+    escaped_ = other.escaped_;
+    own_ = other.own_;
+    if (!own_.empty()) plain_ = own_;
+    return *this;
+  }
+  ~MemberName() = default;
+
+  [[nodiscard]] std::string_view plain() const { return plain_; }
+  [[nodiscard]] std::string_view escaped() const { return escaped_; }
+  void set(std::string_view text) {
+    plain_ = escaped_ = text;
+    if (!own_.empty()) own_.clear();
+  }
+  SPILLWAY_RARE void unescape();
+
+ private:
+  std::string_view plain_;
+  std::string_view escaped_;
+  std::string own_;  // empty when there are no escapes
+};
+
 class Reader {
  public:
   explicit Reader(std::string_view text)
       : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
 
   // The type of the value that comes next; `none` when the text is broken or over.
-  [[nodiscard]] Type peek();
+  [[nodiscard]] SPILLWAY_APART Type peek();
 
   bool enter_object();
   bool next_member();
   // The name of the current member, unescaped. Valid until its value is read.
-  [[nodiscard]] std::string_view key() const {
-    return unescaped_key_.empty() ? key_ : unescaped_key_;
-  }
+  [[nodiscard]] std::string_view key() const { return key_.plain(); }
   // The same as it stands in the text, and valid as long as that.
-  [[nodiscard]] JsonText escaped_key() const { return JsonText::trusted(key_); }
+  [[nodiscard]] JsonText escaped_key() const { return JsonText::trusted(key_.escaped()); }
 
   bool enter_array();
   bool next_element();
 
-  std::optional<JsonText> string();
+  SPILLWAY_APART std::optional<JsonText> string();
   std::optional<bool> boolean();
   // A whole number that fits. 1.0 and 1e3 count as whole, if they are below 2^53 as a double.
   std::optional<std::int64_t> integer();
@@ -95,10 +122,15 @@ class Reader {
   [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
 
  private:
-  void white();
-  void fail(const char* problem);
+  // Providers write hardly any: one comparison tells that there is none.
+  void white() {
+    if (at_ < end_ && static_cast<unsigned char>(*at_) <= ' ') take_white();
+  }
+  SPILLWAY_RARE void take_white();
+  SPILLWAY_RARE void fail(const char* problem);
   bool take_string(std::string_view& inside);
-  bool take_escape();
+  SPILLWAY_APART bool take_escape();
+  SPILLWAY_RARE bool take_unicode_escape();
   SPILLWAY_RARE bool take_utf8();
   bool take_number();
   bool take_literal(std::string_view word);
@@ -106,16 +138,15 @@ class Reader {
   void take_container();
   std::string_view take(Type type);
   bool leave(char close);
-  bool enter(Type type);
+  SPILLWAY_APART bool enter(Type type);
   bool descend();
 
   const char* begin_;
   const char* at_;
   const char* end_;
   const char* problem_ = nullptr;
-  std::string_view key_;       // as it stands in the text
-  std::string unescaped_key_;  // empty when key_ has no escapes
-  bool has_escapes_ = false;   // the last string that was taken
+  MemberName key_;
+  bool has_escapes_ = false;  // the last string that was taken
   unsigned depth_ = 0;
   bool comma_ = false;   // the innermost container has had a value
   bool pending_ = true;  // a value was announced (the text, a member, an element) and not read yet

@@ -167,52 +167,48 @@ void append_escaped(std::string& out, std::string_view plain) {
   }
 }
 
+namespace {
+
+// What the four digits at `at` stand for, with the other half of a pair. Returns their end.
+SPILLWAY_RARE std::size_t append_unit(std::string& out, std::string_view escaped, std::size_t at) {
+  const unsigned unit = hex4(escaped.data() + at);
+  at += 4;
+  if (unit < 0xD800 || unit > 0xDFFF) {
+    append_utf8(out, unit);
+    return at;
+  }
+  const bool paired = unit < 0xDC00 && escaped.substr(at, 2) == "\\u";
+  const unsigned low = paired ? hex4(escaped.data() + at + 2) : 0;
+  if (low < 0xDC00 || low > 0xDFFF) {
+    out.append(kReplacement);
+    return at;
+  }
+  append_utf8(out, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
+  return at + 6;
+}
+
+// What the escape at `at` stands for. Returns its end.
+SPILLWAY_APART std::size_t append_escape(std::string& out, std::string_view escaped,
+                                         std::size_t at) {
+  const char kind = escaped[at + 1];
+  at += 2;
+  if (kind == 'u') return append_unit(out, escaped, at);
+  // Quote, backslash, slash stand for themselves.
+  constexpr std::string_view letters = "bfnrt";
+  constexpr std::string_view controls = "\b\f\n\r\t";
+  const std::size_t letter = letters.find(kind);
+  out.push_back(letter == std::string_view::npos ? kind : controls[letter]);
+  return at;
+}
+
+}  // namespace
+
 void append_unescaped(std::string& out, JsonText text) {
   const std::string_view escaped = text.escaped();
-  std::size_t at = 0;
-  while (at < escaped.size()) {
+  for (std::size_t at = 0; at < escaped.size();) {
     const std::size_t stop = std::min(escaped.find('\\', at), escaped.size());
     out.append(escaped.substr(at, stop - at));
-    at = stop;
-    if (at == escaped.size()) break;
-    const char kind = escaped[at + 1];
-    at += 2;
-    switch (kind) {
-      case 'b':
-        out.push_back('\b');
-        continue;
-      case 'f':
-        out.push_back('\f');
-        continue;
-      case 'n':
-        out.push_back('\n');
-        continue;
-      case 'r':
-        out.push_back('\r');
-        continue;
-      case 't':
-        out.push_back('\t');
-        continue;
-      case 'u':
-        break;
-      default:
-        out.push_back(kind);
-        continue;  // quote, backslash, slash stand for themselves
-    }
-    const unsigned unit = hex4(escaped.data() + at);
-    at += 4;
-    if (unit < 0xD800 || unit > 0xDFFF) {
-      append_utf8(out, unit);
-      continue;
-    }
-    const bool paired = unit < 0xDC00 && escaped.substr(at, 2) == "\\u";
-    const unsigned low = paired ? hex4(escaped.data() + at + 2) : 0;
-    if (low >= 0xDC00 && low <= 0xDFFF) {
-      append_utf8(out, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
-      at += 6;
-    } else {
-      out.append(kReplacement);
-    }
+    at = stop == escaped.size() ? stop : append_escape(out, escaped, stop);
   }
 }
 

@@ -4,3 +4,6 @@
 #pragma once
 
 #define SPILLWAY_RARE [[gnu::cold, gnu::noinline]]
+
+// What many requests need, and the first token of most does not.
+#define SPILLWAY_APART [[gnu::noinline]]
