@@ -18,6 +18,14 @@ using json::Reader;
 using json::Type;
 using json::Writer;
 
+// What few messages have.
+struct MessageRest {
+  JsonText answered;  // the call that a tool's message answers
+  JsonText reasoning;
+  std::string_view calls;
+  bool has_content = false;
+};
+
 // Reads the client's body; the first mistake stops it and is told with the path of its field.
 class RequestReader {
  public:
@@ -34,6 +42,8 @@ class RequestReader {
   bool read_messages();
   bool read_message(std::size_t index);
   bool read_role(Message& message, std::size_t index);
+  SPILLWAY_RARE bool read_rest(Reader& in, Message& message, std::size_t index, MessageRest& rest);
+  SPILLWAY_RARE bool take_rest(Message& message, std::size_t index, const MessageRest& rest);
   bool read_content(Reader& in, Message& message, std::size_t index);
   SPILLWAY_RARE bool read_parts(Reader& in, Message& message, std::size_t index);
   SPILLWAY_RARE bool read_refusal(Reader& in, Message& message, std::size_t index);
@@ -72,6 +82,8 @@ class RequestReader {
     problem_ = {std::string(param), std::string(message), code};
     return false;
   }
+  SPILLWAY_RARE bool refuse_body();
+  SPILLWAY_RARE bool refuse_no_tokens();
   SPILLWAY_RARE bool refuse_type(Reader& in, std::string_view param, std::string_view expected);
   SPILLWAY_RARE bool refuse_more(std::string_view param, std::size_t max, std::string_view things,
                                  std::string_view code = "too_many");
@@ -80,6 +92,7 @@ class RequestReader {
                                std::string_view code);
   SPILLWAY_RARE bool refuse_type_in(Reader& in, std::size_t index, std::string_view member,
                                     std::string_view expected);
+  SPILLWAY_RARE bool refuse_role(std::size_t index, JsonText word);
 
   ChatRequest& request_;
   BadRequest& problem_;
@@ -126,30 +139,33 @@ bool RequestReader::refuse_type_in(Reader& in, std::size_t index, std::string_vi
   return refuse_type(in, in_message(index, member), expected);
 }
 
-bool RequestReader::read() {
-  const Type type = in_.peek();
+// A body without messages: how it is none.
+bool RequestReader::refuse_body() {
+  const Type type = Reader(request_.body).peek();
   if (type != Type::object && type != Type::none)
     return refuse("",
                   "Expected the body to be a JSON object, got " + std::string(with_article(type)),
                   "invalid_type");
-  if (in_.enter_object()) {
-    while (in_.next_member()) {
-      key_kept_.assign(in_.key());
-      key_ = key_kept_;
-      if (!read_member()) {
-        if (in_.ok()) return false;
-        break;
-      }
-    }
-  }
-  if (!in_.finish()) {
+  if (!in_.ok())
     return refuse("",
                   "The body is not valid JSON: " + std::string(in_.problem()) + " at byte " +
                       std::to_string(in_.offset()),
                   "invalid_json");
+  return refuse("messages", "Expected an array with at least one message",
+                has_messages_ ? "too_few" : "missing");
+}
+
+bool RequestReader::read() {
+  in_.enter_object();
+  while (in_.next_member()) {
+    key_kept_.assign(in_.key());
+    key_ = key_kept_;
+    if (!read_member()) {
+      if (in_.ok()) return false;
+      break;
+    }
   }
-  if (!has_messages_)
-    return refuse("messages", "Expected an array with at least one message", "missing");
+  if (!in_.finish() || request_.messages.empty()) return refuse_body();
   // Four bytes a token is less than any text costs in practice: an engine is only skipped when
   // surely too small.
   request_.input_tokens_estimate += estimated_bytes_ / 4;
@@ -271,9 +287,11 @@ bool RequestReader::read_output_tokens_max() {
   if (in_.peek() != Type::number) return refuse_type(in_, key_kept_, "a whole number of tokens");
   request_.output_tokens_max = in_.integer();
   if (!in_.ok()) return false;
-  if (request_.output_tokens_max.value_or(0) < 1)
-    return refuse(key_kept_, "Expected a whole number of tokens, 1 or more", "invalid_value");
-  return true;
+  return request_.output_tokens_max.value_or(0) >= 1 || refuse_no_tokens();
+}
+
+bool RequestReader::refuse_no_tokens() {
+  return refuse(key_kept_, "Expected a whole number of tokens, 1 or more", "invalid_value");
 }
 
 bool RequestReader::read_stream_options() {
@@ -316,8 +334,6 @@ bool RequestReader::read_messages() {
       return refuse_more("messages", limits::messages_max, "messages");
     if (!read_message(index)) return false;
   }
-  if (in_.ok() && request_.messages.empty())
-    return refuse("messages", "Expected an array with at least one message", "too_few");
   has_messages_ = true;
   return in_.ok();
 }
@@ -341,17 +357,21 @@ bool RequestReader::read_role(Message& message, std::size_t index) {
         message.role = row.role;
         return true;
       }
-    return refuse_in(index, "role",
-                     "Expected system, developer, user, assistant or tool, got \"" +
-                         json::unescaped(word) + "\"",
-                     "invalid_value");
+    return refuse_role(index, word);
   }
   return refuse_in(index, "role", "Expected a role: system, developer, user, assistant or tool",
                    "missing");
 }
 
+bool RequestReader::refuse_role(std::size_t index, JsonText word) {
+  return refuse_in(
+      index, "role",
+      "Expected system, developer, user, assistant or tool, got \"" + json::unescaped(word) + "\"",
+      "invalid_value");
+}
+
 // What the engine thought comes before what it said.
-SPILLWAY_RARE void take_reasoning(Message& message, JsonText text) {
+void take_reasoning(Message& message, JsonText text) {
   Content& thoughts = message.content.emplace_front();
   thoughts.kind = Content::Kind::reasoning;
   thoughts.text = text;
@@ -363,40 +383,49 @@ bool RequestReader::read_message(std::size_t index) {
   message.raw = in_.raw();
   if (!in_.ok() || !read_role(message, index)) return false;
 
-  bool has_content = false;
-  JsonText answered;  // the call that a tool's message answers
-  JsonText reasoning;
-  std::string_view calls;
+  MessageRest rest;
   Reader in(message.raw);
   in.enter_object();
   while (in.next_member()) {
-    if (in.key() == "content") {
-      has_content = in.peek() != Type::null;
-      if (in.null()) continue;
-      if (!read_content(in, message, index)) return false;
-    } else if (in.key() == "tool_calls" && message.role == Role::assistant) {
-      if (!in.null()) calls = in.raw();
-    } else if (in.key() == "tool_call_id" && message.role == Role::tool) {
-      if (in.peek() != Type::string) return refuse_type_in(in, index, "tool_call_id", "a string");
-      answered = in.string().value_or(JsonText());
-    } else if (in.key() == "name") {
-      message.name = in.string().value_or(JsonText());
-    } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
-      const JsonText text = in.string().value_or(JsonText());
-      if (!text.empty()) reasoning = text;  // under two names it is the same
-    } else if (in.key() == "refusal" && in.peek() == Type::string) {
-      if (!read_refusal(in, message, index)) return false;
-    } else if (in.key() != "role") {
-      note_member(in);
+    const std::string_view key = in.key();
+    if (key == "content") {
+      rest.has_content = in.peek() != Type::null;
+      if (!in.null() && !read_content(in, message, index)) return false;
+    } else if (key != "role" && !read_rest(in, message, index, rest)) {
+      return false;
     }
   }
-  if (!reasoning.empty()) take_reasoning(message, reasoning);
-  // Last, whatever the order of the members: an answer to calls must follow them.
-  if (!calls.empty() && !read_tool_calls(calls, message, index)) return false;
-  if (!has_content && message.role != Role::assistant)
-    return refuse_in(index, "content", "Expected a string or an array of content parts", "missing");
-  if (message.role == Role::tool && !take_result(message, answered, index)) return false;
+  return (message.role == Role::user && rest.has_content && rest.reasoning.empty()) ||
+         take_rest(message, index, rest);
+}
+
+bool RequestReader::read_rest(Reader& in, Message& message, std::size_t index, MessageRest& rest) {
+  if (in.key() == "tool_calls" && message.role == Role::assistant) {
+    if (!in.null()) rest.calls = in.raw();
+  } else if (in.key() == "tool_call_id" && message.role == Role::tool) {
+    if (in.peek() != Type::string) return refuse_type_in(in, index, "tool_call_id", "a string");
+    rest.answered = in.string().value_or(JsonText());
+  } else if (in.key() == "name") {
+    message.name = in.string().value_or(JsonText());
+  } else if (in.key() == "reasoning_content" || in.key() == "reasoning") {
+    const JsonText text = in.string().value_or(JsonText());
+    if (!text.empty()) rest.reasoning = text;  // under two names it is the same
+  } else if (in.key() == "refusal" && in.peek() == Type::string) {
+    return read_refusal(in, message, index);
+  } else {
+    note_member(in);
+  }
   return true;
+}
+
+// Whatever the order of the members was.
+bool RequestReader::take_rest(Message& message, std::size_t index, const MessageRest& rest) {
+  if (!rest.reasoning.empty()) take_reasoning(message, rest.reasoning);
+  // Last: an answer to calls must follow them.
+  if (!rest.calls.empty() && !read_tool_calls(rest.calls, message, index)) return false;
+  if (!rest.has_content && message.role != Role::assistant)
+    return refuse_in(index, "content", "Expected a string or an array of content parts", "missing");
+  return message.role != Role::tool || take_result(message, rest.answered, index);
 }
 
 bool RequestReader::read_refusal(Reader& in, Message& message, std::size_t index) {
