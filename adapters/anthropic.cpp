@@ -72,12 +72,13 @@ Block read_block(Reader& in) {
   Block block;
   if (!in.enter_object()) return block;
   while (in.next_member()) {
+    const std::string_view key = in.key();
     const auto member =
         std::find_if(kMembers.begin(), kMembers.end(),
-                     [&in](const Member& candidate) { return candidate.name == in.key(); });
+                     [key](const Member& candidate) { return candidate.name == key; });
     if (member != kMembers.end()) {
       block.*(member->field) = in.string().value_or(JsonText());
-    } else if (in.key() == "input" && in.peek() == Type::object) {
+    } else if (key == "input" && in.peek() == Type::object) {
       block.input = in.raw();
     }
   }
@@ -122,6 +123,13 @@ SPILLWAY_RARE void tell_stop(JsonText word, Events& out) {
   out.emplace_back(Finished{reason, word});
 }
 
+SPILLWAY_RARE void read_output_details(Reader& in, Usage& usage) {
+  if (!in.enter_object()) return;
+  while (in.next_member())
+    if (in.key() == "thinking_tokens" || in.key() == "reasoning_tokens")
+      usage.reasoning = read_tokens(in);
+}
+
 // input_tokens leaves out what came from the cache or went into it. Every count is of the whole
 // message so far.
 void tell_usage(Reader& in, Events& out) {
@@ -129,24 +137,28 @@ void tell_usage(Reader& in, Events& out) {
   std::int64_t uncached = -1;
   Usage usage;
   while (in.next_member()) {
-    if (in.key() == "input_tokens") {
+    const std::string_view key = in.key();
+    if (key == "input_tokens") {
       uncached = read_tokens(in);
-    } else if (in.key() == "output_tokens") {
+    } else if (key == "output_tokens") {
       usage.output = read_tokens(in);
-    } else if (in.key() == "cache_read_input_tokens") {
+    } else if (key == "cache_read_input_tokens") {
       usage.cache_read = read_tokens(in);
-    } else if (in.key() == "cache_creation_input_tokens") {
+    } else if (key == "cache_creation_input_tokens") {
       usage.cache_write = read_tokens(in);
-    } else if (in.key() == "output_tokens_details" && in.enter_object()) {
-      while (in.next_member())
-        if (in.key() == "thinking_tokens" || in.key() == "reasoning_tokens")
-          usage.reasoning = read_tokens(in);
+    } else if (key == "output_tokens_details") {
+      read_output_details(in, usage);
     }
   }
   if (uncached >= 0)
     usage.input = uncached + std::max<std::int64_t>(usage.cache_read, 0) +
                   std::max<std::int64_t>(usage.cache_write, 0);
   out.emplace_back(Counted{usage});
+}
+
+SPILLWAY_RARE void tell_content(Reader& in, Events& out) {
+  if (!in.enter_array()) return;
+  for (CallKey index = 0; in.next_element(); ++index) tell(read_block(in), index, out);
 }
 
 struct Head {
@@ -163,18 +175,19 @@ Head tell_message(Reader& in, Events& out) {
   const std::size_t start = out.size();  // told first, known last
   out.emplace_back(Started{});
   while (in.next_member()) {
-    if (in.key() == "type") {
+    const std::string_view key = in.key();
+    if (key == "type") {
       head.type = in.string().value_or(JsonText());
-    } else if (in.key() == "id") {
+    } else if (key == "id") {
       head.id = in.string().value_or(JsonText());
-    } else if (in.key() == "model") {
+    } else if (key == "model") {
       head.model = in.string().value_or(JsonText());
-    } else if (in.key() == "content" && in.enter_array()) {
-      for (CallKey index = 0; in.next_element(); ++index) tell(read_block(in), index, out);
-    } else if (in.key() == "stop_reason") {
+    } else if (key == "content") {
+      tell_content(in, out);
+    } else if (key == "stop_reason") {
       if (const JsonText word = in.string().value_or(JsonText()); !word.empty())
         tell_stop(word, out);
-    } else if (in.key() == "usage") {
+    } else if (key == "usage") {
       tell_usage(in, out);
     }
   }
@@ -194,15 +207,16 @@ JsonText tell_event(Reader& in, Events& out) {
   CallKey index = kLatestCall;
   if (!in.enter_object()) return type;
   while (in.next_member()) {
-    if (in.key() == "type") {
+    const std::string_view key = in.key();
+    if (key == "type") {
       type = in.string().value_or(JsonText());
-    } else if (in.key() == "index") {
+    } else if (key == "index") {
       index = read_index(in);
-    } else if (in.key() == "delta" || in.key() == "content_block") {
+    } else if (key == "delta" || key == "content_block") {
       block = read_block(in);
-    } else if (in.key() == "message") {
+    } else if (key == "message") {
       tell_message(in, out);
-    } else if (in.key() == "usage") {
+    } else if (key == "usage") {
       tell_usage(in, out);
     }
   }

@@ -312,11 +312,16 @@ void decode(std::string_view data, std::string_view said_in, Events& out) {
     tell_end(chunk, data, out);
 }
 
+SPILLWAY_RARE void tell_done(Events& out) { out.emplace_back(Done{}); }
+SPILLWAY_RARE void tell_failed(std::string_view error, Events& out) {
+  out.emplace_back(Failed{error, {}});
+}
+
 void decode_frame(const Frame& frame, Events& out) {
   if (frame.data == "[DONE]") {
-    out.emplace_back(Done{});
+    tell_done(out);
   } else if (frame.event == "error") {
-    out.emplace_back(Failed{frame.data, {}});
+    tell_failed(frame.data, out);
   } else {
     decode(frame.data, "delta", out);
   }

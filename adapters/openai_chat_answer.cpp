@@ -5,6 +5,7 @@
 #include <array>
 
 #include "openai_chat_client.h"
+#include "rare.h"
 
 namespace spillway::adapters::openai_chat_client {
 namespace {
@@ -76,7 +77,9 @@ struct PartWriter {
     end_chunk(envelope, {}, out);
   }
   void operator()(const PartBegin& begin) const {
-    if (begin.kind != PartKind::tool_call) return;
+    if (begin.kind == PartKind::tool_call) begin_call(begin);
+  }
+  SPILLWAY_RARE void begin_call(const PartBegin& begin) const {
     begin_chunk(envelope, out);
     Writer delta(out);
     delta.key("tool_calls").begin_array().begin_object();
@@ -90,17 +93,20 @@ struct PartWriter {
     if (part.text.empty()) return;
     begin_chunk(envelope, out);
     if (part.kind == PartKind::tool_call) {
-      out += R"("tool_calls":[{"index":)";
-      json::append_integer(out, part.tool_index);
-      out += R"(,"function":{"arguments":")";
-      out += part.text.escaped();
-      out += R"("}}])";
+      add_arguments(part);
     } else {
       out += kTextMembers[static_cast<std::size_t>(part.kind)];
       out += part.text.escaped();
       out += '"';
     }
     end_chunk(envelope, {}, out);
+  }
+  SPILLWAY_APART void add_arguments(const PartDelta& part) const {
+    out += R"("tool_calls":[{"index":)";
+    json::append_integer(out, part.tool_index);
+    out += R"(,"function":{"arguments":")";
+    out += part.text.escaped();
+    out += R"("}}])";
   }
   void operator()(const PartEnd&) const {}
   void operator()(const Closing& closing) const {

@@ -233,7 +233,7 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
     out.key("response_format").raw(request.response_format.raw);
   if (!request.seed.empty()) out.key("seed").raw(request.seed);
   if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
-  if (target.reasons || !request.reasoning_effort.empty())
+  if (!request.reasoning_effort.empty() || (target.reasons && !request.tools.empty()))
     write_effort(request, target, out, dropped);
   if (!request.user.empty()) out.key("user").text(request.user);
   for (const Extra& extra : request.extras) out.any_key(extra.key).raw(extra.raw);

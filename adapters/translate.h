@@ -60,26 +60,26 @@ void instruct(const ChatRequest& request, Say say) {
 template <class Say>
 void converse(const ChatRequest& request, Say say) {
   using At = std::list<Message>::const_iterator;
+  enum class Parts : std::uint8_t { results, others, all };
   const bool instructions_too = only_instructs(request);
-  const auto say_all = [&](At begin, At end, auto wanted) {
+  const auto say_all = [&](At begin, At end, Parts wanted) {
     for (At message = begin; message != end; ++message) {
       if (instructs(*message) && !instructions_too) continue;
-      for (const Content& part : message->content)
-        if (wanted(part)) say(*message, part);
+      for (const Content& part : message->content) {
+        const bool is_result = part.kind == Content::Kind::tool_result;
+        if (wanted == Parts::all || is_result == (wanted == Parts::results)) say(*message, part);
+      }
     }
-  };
-  const auto is_result = [](const Content& part) {
-    return part.kind == Content::Kind::tool_result;
   };
   const At last = request.messages.end();
   for (At begin = request.messages.begin(); begin != last;) {
     At end = begin;
     while (end != last && end->role != Role::assistant) ++end;
-    say_all(begin, end, is_result);
-    say_all(begin, end, [&is_result](const Content& part) { return !is_result(part); });
+    say_all(begin, end, Parts::results);
+    say_all(begin, end, Parts::others);
     begin = end;
     if (end == last) break;
-    say_all(end, ++begin, [](const Content&) { return true; });
+    say_all(end, ++begin, Parts::all);
   }
 }
 
