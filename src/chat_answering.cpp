@@ -51,15 +51,20 @@ void Chat::commit(Instant now) {
     shared_.actions.respond(
         id_, 200, surface_.answer_head(report_.attempts, now - opened_, attempt_->dropped));
   } else if (early_) {
-    early_ = false;
-    std::string late;
-    Surface::print_late_head(report_.attempts, attempt_->dropped, late);
-    shared_.actions.write(id_, late);
+    print_late_head();
   }
   if (!attempt_->held.empty()) shared_.actions.write(id_, attempt_->held);
   std::string().swap(attempt_->held);
   if (attempt_->mode == Mode::splice && attempt_->open)
     shared_.actions.splice(id_, attempt_->exchange);
+}
+
+// The response has begun without an engine: comments tell which one it is.
+void Chat::print_late_head() {
+  early_ = false;
+  std::string late;
+  Surface::print_late_head(report_.attempts, attempt_->dropped, late);
+  shared_.actions.write(id_, late);
 }
 
 // The answer is all there: prints its end. An answer with nothing in it is a failure, while that
@@ -77,14 +82,13 @@ void Chat::conclude(Instant now) {
   const bool is_empty = rescue_ ? !rescue_->said : !attempt.transcript.has_content();
   if (is_empty && !may_be_empty) {
     if (reason == FinishReason::content_filter)
-      return fail(now,
-                  failed(FailureKind::content_filter, "the provider's policy stopped the answer"));
-    return fail(now, failed(FailureKind::empty, "the answer is empty"));
+      return fail(now, FailureKind::content_filter, "the provider's policy stopped the answer");
+    return fail(now, FailureKind::empty, "the answer is empty");
   }
-  settle_race(now);
+  if (racing_) settle_race(now);
   shared_.out.clear();
   print_parts(now);
-  if (is_contradicted()) return fail(now, failed(FailureKind::empty, kDoesNotJoin));
+  if (is_contradicted()) return fail(now, FailureKind::empty, kDoesNotJoin);
   if (surface_.streams()) {
     if (state_ == ChatState::listening) commit(now);
     const bool has_terminator = attempt.mode == Mode::splice && attempt.done;

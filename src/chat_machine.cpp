@@ -171,7 +171,7 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   json::Writer writer(body);
   provider.dialect->encode_request(*request_, target, writer, attempt->dropped);
   if (policy_.strict && !attempt->dropped.empty()) {
-    skip(candidate, "strict", "cannot take " + list_of(attempt->dropped));
+    skip_lossy(candidate, attempt->dropped);
     return false;
   }
   if (!surface_.streams()) attempt->transcript.gather();
@@ -201,6 +201,10 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   shared_.out.clear();  // flush() is never to find this there
   arm(now);
   return true;
+}
+
+void Chat::skip_lossy(Candidate& candidate, const Dropped& dropped) {
+  skip(candidate, "strict", "cannot take " + list_of(dropped));
 }
 
 // --- ending an attempt
@@ -270,6 +274,10 @@ Situation Chat::situation(Instant now) {
     situation.other_engine_ms = ready_at(now, *other) - now;
   situation.random = random();
   return situation;
+}
+
+void Chat::fail(Instant now, FailureKind kind, std::string_view reason) {
+  fail(now, failed(kind, reason));
 }
 
 void Chat::fail(Instant now, const Failure& failure) {
@@ -463,12 +471,12 @@ void Chat::expire(Instant now) {
   if (state_ == ChatState::waiting) return again(now, *waiting_candidate_);
   if (state_ == ChatState::refused) return read_refusal(now);
   if (!reading)
-    return fail(now, failed(FailureKind::timeout,
-                            "no response within " + seconds_text(timeouts.headers_ms)));
+    return fail(now, FailureKind::timeout,
+                "no response within " + seconds_text(timeouts.headers_ms));
   if (!attempt_->transcript.has_content())
-    return fail(now, failed(FailureKind::timeout,
-                            "no content within " + seconds_text(attempt_->first_content_ms)));
-  fail(now, failed(FailureKind::timeout, "silent for " + seconds_text(timeouts.idle_ms)));
+    return fail(now, FailureKind::timeout,
+                "no content within " + seconds_text(attempt_->first_content_ms));
+  fail(now, FailureKind::timeout, "silent for " + seconds_text(timeouts.idle_ms));
 }
 
 }  // namespace spillway

@@ -61,6 +61,7 @@ class Chat {
   [[nodiscard]] Candidate* pick(Instant now, const Candidate* except = nullptr);
   void try_next(Instant now);
   bool begin(Instant now, Candidate& candidate);
+  SPILLWAY_RARE void skip_lossy(Candidate& candidate, const Dropped& dropped);
   void again(Instant now, Candidate& candidate);
 
   // reading
@@ -70,6 +71,8 @@ class Chat {
   SPILLWAY_RARE void take_garbled(Instant now, const Garbled& garbled);
   void print_parts(Instant now);
   void identify(Instant now);
+  SPILLWAY_RARE void take_refusal(Instant now, std::string_view bytes);
+  SPILLWAY_RARE void take_whole(Instant now, std::string_view bytes);
   void drain_frames(Instant now);
   void after_frames(Instant now);
   SPILLWAY_RARE void read_refusal(Instant now);
@@ -77,6 +80,7 @@ class Chat {
 
   // answering
   void commit(Instant now);
+  SPILLWAY_RARE void print_late_head();
   void conclude(Instant now);
   SPILLWAY_RARE void wind_up(Instant now);
   SPILLWAY_RARE void keep_tail();
@@ -91,7 +95,7 @@ class Chat {
   SPILLWAY_RARE void expect_slowness(Instant now);
   SPILLWAY_RARE void hedge(Instant now);
   void turn();
-  void settle_race(Instant now);
+  SPILLWAY_RARE void settle_race(Instant now);
   SPILLWAY_RARE void drop_rival(Instant now, std::string_view outcome);
   SPILLWAY_RARE void continue_with_rival(Instant now);
 
@@ -114,6 +118,7 @@ class Chat {
 
   // ending an attempt
   SPILLWAY_RARE void fail(Instant now, const Failure& failure);
+  SPILLWAY_RARE void fail(Instant now, FailureKind kind, std::string_view reason);
   void hang_up();
   SPILLWAY_RARE void settle_health(Instant now, const Failure& failure);
   SPILLWAY_RARE [[nodiscard]] Situation situation(Instant now);

@@ -52,7 +52,6 @@ void Chat::hedge(Instant now) {
 
 // The attempt has content, or is over and good without: it answers.
 void Chat::settle_race(Instant now) {
-  if (!racing_) return;
   racing_ = false;
   hedge_at_ = Instant::never();
   shared_.pace.learn(engine().id, now - attempt_->started);

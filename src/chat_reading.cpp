@@ -14,6 +14,19 @@ bool is_content(const Event& event) {
          std::holds_alternative<ToolArguments>(event) || std::holds_alternative<ToolInput>(event);
 }
 
+// What a client that did not ask for usage does not expect.
+SPILLWAY_APART bool tells_only_usage(const Events& events) {
+  bool counted = false;
+  for (const Event& event : events) {
+    if (std::holds_alternative<Counted>(event)) {
+      counted = true;
+    } else if (!std::holds_alternative<Started>(event)) {
+      return false;
+    }
+  }
+  return counted;
+}
+
 }  // namespace
 
 void Chat::take(Instant now, const input::Response& response) {
@@ -33,26 +46,28 @@ void Chat::take(Instant now, const input::Response& response) {
 }
 
 void Chat::take(Instant now, const input::Chunk& chunk) {
-  if (state_ == ChatState::refused) {
-    attempt_->body.append(
-        chunk.bytes.substr(0, limits::error_body_bytes_max - attempt_->body.size()));
-    if (attempt_->body.size() == limits::error_body_bytes_max) read_refusal(now);
-    return;
-  }
+  if (state_ == ChatState::refused) return take_refusal(now, chunk.bytes);
   if (state_ != ChatState::listening && state_ != ChatState::committed) return;
   // No engine is asked any more. Not when the first content came: that went to the client at once.
   if (state_ == ChatState::committed && request_ != nullptr && !may_be_rescued()) request_.reset();
-  if (!attempt_->target.stream) {
-    attempt_->content_at = now;
-    if (attempt_->body.size() + chunk.bytes.size() > limits::answer_bytes_max)
-      return fail(now, failed(FailureKind::protocol, "the answer is too large"));
-    attempt_->body.append(chunk.bytes);
-    return arm(now);
-  }
+  if (!attempt_->target.stream) return take_whole(now, chunk.bytes);
   if (state_ == ChatState::listening && attempt_->mode == Mode::splice)
     attempt_->held.append(chunk.bytes);
   attempt_->framing.feed(chunk.bytes);
   drain_frames(now);
+}
+
+void Chat::take_refusal(Instant now, std::string_view bytes) {
+  attempt_->body.append(bytes.substr(0, limits::error_body_bytes_max - attempt_->body.size()));
+  if (attempt_->body.size() == limits::error_body_bytes_max) read_refusal(now);
+}
+
+void Chat::take_whole(Instant now, std::string_view bytes) {
+  attempt_->content_at = now;
+  if (attempt_->body.size() + bytes.size() > limits::answer_bytes_max)
+    return fail(now, FailureKind::protocol, "the answer is too large");
+  attempt_->body.append(bytes);
+  arm(now);
 }
 
 void Chat::drain_frames(Instant now) {
@@ -60,10 +75,10 @@ void Chat::drain_frames(Instant now) {
   // What comes behind the terminator is no part of the answer, whatever it says.
   while (const auto frame = attempt_->framing.next())
     if (!attempt_->done && !take_frame(now, *frame)) return;
-  if (attempt_->framing.overflowed())
-    return fail(now, failed(FailureKind::protocol, "an event is too large"));
-  if (attempt_->transcript.overflowed())
-    return fail(now, failed(FailureKind::protocol, "the answer is too large"));
+  if (attempt_->framing.overflowed() || attempt_->transcript.overflowed())
+    return fail(
+        now, FailureKind::protocol,
+        attempt_->framing.overflowed() ? "an event is too large" : "the answer is too large");
   after_frames(now);
 }
 
@@ -72,17 +87,9 @@ bool Chat::take_frame(Instant now, const Frame& frame) {
   Events& events = shared_.events;
   events.clear();
   provider().dialect->decode_frame(frame, events);
-  const std::size_t told =
-      static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [](const Event& event) {
-        return !std::holds_alternative<Started>(event) && !std::holds_alternative<Counted>(event);
-      }));
-  const bool only_usage =
-      told == 0 && std::any_of(events.begin(), events.end(), [](const Event& event) {
-        return std::holds_alternative<Counted>(event);
-      });
   for (const Event& event : events)
     if (!take_event(now, event)) return false;
-  if (attempt_->mode == Mode::relay && !only_usage && !attempt_->done)
+  if (attempt_->mode == Mode::relay && !attempt_->done && !tells_only_usage(events))
     Surface::relay(frame, state_ == ChatState::listening ? attempt_->held : shared_.out);
   return true;
 }
@@ -129,7 +136,7 @@ void Chat::take_failure(Instant now, const Failed& failure) {
 }
 
 void Chat::take_garbled(Instant now, const Garbled& garbled) {
-  fail(now, failed(FailureKind::protocol, std::string("unreadable event: ") + garbled.problem));
+  fail(now, FailureKind::protocol, std::string("unreadable event: ") + garbled.problem);
 }
 
 void Chat::identify(Instant now) {
@@ -162,12 +169,12 @@ void Chat::after_frames(Instant now) {
     // first content, and has a bound of its own.
     const std::size_t begun =
         attempt.mode == Mode::splice ? attempt.framing.unfinished().size() : 0;
-    if (is_contradicted()) return fail(now, failed(FailureKind::empty, kDoesNotJoin));
-    if (attempt.transcript.has_content()) settle_race(now);
+    if (is_contradicted()) return fail(now, FailureKind::empty, kDoesNotJoin);
+    if (racing_ && attempt.transcript.has_content()) settle_race(now);
     if (surface_.streams() && attempt.transcript.has_content()) {
       if (is_joined()) commit(now);
     } else if (attempt.held.size() - begun > limits::held_bytes_max) {
-      return fail(now, failed(FailureKind::protocol, "too much came before the first content"));
+      return fail(now, FailureKind::protocol, "too much came before the first content");
     }
   }
   if (state_ == ChatState::committed) {
@@ -185,7 +192,7 @@ void Chat::take(Instant now, const input::End&) {
   attempt.open = false;
   switch (state_) {
     case ChatState::trying:
-      return fail(now, failed(FailureKind::network, "the connection ended before a response"));
+      return fail(now, FailureKind::network, "the connection ended before a response");
     case ChatState::refused:
       return read_refusal(now);
     case ChatState::closing:
@@ -209,14 +216,14 @@ void Chat::take(Instant now, const input::End&) {
     if (state_ == ChatState::closing) complete(now);
     return;
   }
-  fail(now, failed(FailureKind::network, "the stream ended before the answer was finished"));
+  fail(now, FailureKind::network, "the stream ended before the answer was finished");
 }
 
 void Chat::take(Instant now, const input::Error& error) {
   attempt_->open = false;
   if (state_ == ChatState::closing) return complete(now);
   if (state_ == ChatState::refused) return read_refusal(now);
-  fail(now, failed(FailureKind::network, error.reason));
+  fail(now, FailureKind::network, error.reason);
 }
 
 // The body of a response that is no stream has been read, or what there is of it: its head says

@@ -26,10 +26,11 @@ constexpr std::string_view kBom = "\xEF\xBB\xBF";
 void Framing::feed(std::string_view bytes) {
   if (overflowed_) return;
   assert(input_.empty());
-  if (kept_.empty()) {
-    input_ = bytes;
-    return;
-  }
+  if (!kept_.empty()) return resume(bytes);
+  input_ = bytes;
+}
+
+void Framing::resume(std::string_view bytes) {
   kept_.append(bytes);
   input_ = kept_;
 }
@@ -63,17 +64,21 @@ bool Framing::take_line(Span& line) {
 // Copies what the next chunk will continue, and forgets the lent one.
 void Framing::keep_rest() {
   const std::size_t begin = frame_;
-  if (kept_.empty()) {
-    kept_.assign(input_.substr(begin));
-  } else {
-    kept_.erase(0, begin);
-  }
+  if (begin != input_.size() || !kept_.empty()) keep_from(begin);
   line_ -= begin;
   scanned_ -= begin;
   event_.begin -= event_.size == 0 ? event_.begin : begin;
   data_.begin -= data_lines_ == 0 ? data_.begin : begin;
   frame_ = 0;
   input_ = {};
+}
+
+void Framing::keep_from(std::size_t begin) {
+  if (kept_.empty()) {
+    kept_.assign(input_.substr(begin));
+  } else {
+    kept_.erase(0, begin);
+  }
 }
 
 void Framing::start_frame() {
@@ -118,6 +123,14 @@ std::optional<Frame> Framing::dispatch() {
   return frame;
 }
 
+// A line of NDJSON; nothing when it is blank.
+std::optional<Frame> Framing::take_json(Span line) {
+  const std::string_view text = at(line);
+  start_frame();
+  if (text.find_first_not_of(" \t") == std::string_view::npos) return std::nullopt;
+  return Frame{{}, text};
+}
+
 std::optional<Frame> Framing::overflow() {
   overflowed_ = true;
   keep_rest();  // unfinished() tells what of it has come
@@ -143,9 +156,7 @@ std::optional<Frame> Framing::next() {
   while (take_line(line)) {
     if (line.begin + line.size - frame_ > limits::frame_bytes_max) return overflow();
     if (kind_ == FrameKind::ndjson) {
-      const std::string_view text = at(line);
-      start_frame();
-      if (text.find_first_not_of(" \t") != std::string_view::npos) return Frame{{}, text};
+      if (auto frame = take_json(line)) return frame;
     } else if (line.size == 0) {
       if (auto frame = dispatch()) return frame;
     } else {

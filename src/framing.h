@@ -55,17 +55,20 @@ class Framing {
     std::size_t size = 0;
   };
   [[nodiscard]] std::string_view at(Span span) const {
-    return input_.substr(span.begin, span.size);
+    return {input_.data() + span.begin, span.size};
   }
   [[nodiscard]] bool take_line(Span& line);
   void keep_rest();
+  SPILLWAY_APART void resume(std::string_view bytes);
+  SPILLWAY_APART void keep_from(std::size_t begin);
   void read_field(Span line);
   SPILLWAY_RARE void join_line(Span value);
   SPILLWAY_RARE bool skip_bom();
   void start_frame();
   // Nothing so far that a frame would be made of: pings and ids need not be kept.
   [[nodiscard]] bool frame_is_empty() const { return data_lines_ == 0 && event_.size == 0; }
-  std::optional<Frame> dispatch();
+  SPILLWAY_APART std::optional<Frame> dispatch();
+  SPILLWAY_RARE std::optional<Frame> take_json(Span line);
   SPILLWAY_RARE std::optional<Frame> overflow();
 
   FrameKind kind_;

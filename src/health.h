@@ -17,6 +17,7 @@
 #include "actions.h"
 #include "clock.h"
 #include "limits.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -39,7 +40,7 @@ class Health {
 
   // Which of `keys` keys of `provider` to use: they take turns, those set aside are left out. When
   // all are set aside, the one that is soonest back. Changes whose turn it is.
-  std::size_t take_key(Instant now, std::size_t provider, std::size_t keys);
+  SPILLWAY_APART std::size_t take_key(Instant now, std::size_t provider, std::size_t keys);
   // When some key of the provider may be used.
   [[nodiscard]] Instant key_ready_at(Instant now, std::size_t provider, std::size_t keys) const;
   void cool_key(Instant now, std::size_t provider, std::size_t key, Millis asked_ms);

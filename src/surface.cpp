@@ -196,6 +196,15 @@ void Surface::identify(Instant now, std::string id, std::string model) {
   if (stream_) dialect_.prepare(envelope_);
 }
 
+namespace {
+
+// An event of several data lines is JSON with line ends in it, which are white space there.
+SPILLWAY_RARE void join_lines(std::string& out, std::size_t begin) {
+  std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), '\n', ' ');
+}
+
+}  // namespace
+
 void Surface::relay(const Frame& frame, std::string& out) {
   constexpr std::string_view event = "event: ";
   constexpr std::string_view data = "data: ";
@@ -208,9 +217,7 @@ void Surface::relay(const Frame& frame, std::string& out) {
   out += data;
   const std::size_t begin = out.size();
   out += frame.data;
-  // An event of several data lines is JSON with line ends in it, which are white space there.
-  if (frame.data_lines > 1)
-    std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), '\n', ' ');
+  if (frame.data_lines > 1) join_lines(out, begin);
   out += end;
 }
 

@@ -9,6 +9,7 @@
 #include "attempt_record.h"
 #include "dialect.h"
 #include "failure.h"
+#include "rare.h"
 
 namespace spillway {
 
@@ -46,7 +47,7 @@ class Surface {
   // What each engine of an answer counted, a JSON value: told with the usage.
   void tell_paid(std::string paid) { envelope_.paid = std::move(paid); }
   // A frame of the client's own dialect, as it is.
-  static void relay(const Frame& frame, std::string& out);
+  SPILLWAY_APART static void relay(const Frame& frame, std::string& out);
   // Whether clients take an event with this data for an error: it has an `error` that is not null.
   static bool is_error(std::string_view data);
   // An error as the whole body, or as the last event of a stream. `cut`: bytes of an event that the

@@ -82,7 +82,15 @@ void tell_garbled(const char* problem, std::size_t told, Events& out) {
 void Transcript::take(const Event& event, Parts& out) {
   if (const auto* text = std::get_if<Text>(&event)) {
     take_text(text->text, out);
-  } else if (const auto* reasoning = std::get_if<Reasoning>(&event)) {
+  } else if (const auto* counted = std::get_if<Counted>(&event)) {
+    count(counted->usage);
+  } else {
+    take_other(event, out);
+  }
+}
+
+void Transcript::take_other(const Event& event, Parts& out) {
+  if (const auto* reasoning = std::get_if<Reasoning>(&event)) {
     say(PartKind::reasoning, reasoning->text, reasoning->signature, out);
   } else if (const auto* refusal = std::get_if<Refusal>(&event)) {
     say(PartKind::refusal, refusal->text, {}, out);
@@ -96,8 +104,6 @@ void Transcript::take(const Event& event, Parts& out) {
     take_arguments(input->key, JsonText::trusted(scratch_), out);
   } else if (const auto* finished = std::get_if<Finished>(&event)) {
     finished_ = finished->reason;
-  } else if (const auto* counted = std::get_if<Counted>(&event)) {
-    count(counted->usage);
   }
 }
 
@@ -160,7 +166,7 @@ void Transcript::take_tagged(JsonText text, Parts& out) {
 void Transcript::say(PartKind kind, JsonText text, JsonText signature, Parts& out) {
   if (text.empty() && signature.empty()) return;
   if (open_part_ != kind) {
-    end_part(out);
+    if (open_part_) end_part(out);
     open_part_ = kind;
     open_index_ = next_index_++;
     emit(PartBegin{open_index_, kind, 0, {}, {}}, out);
@@ -170,7 +176,7 @@ void Transcript::say(PartKind kind, JsonText text, JsonText signature, Parts& ou
 }
 
 void Transcript::end_part(Parts& out) {
-  if (open_part_) emit(PartEnd{open_index_, *open_part_, 0}, out);
+  emit(PartEnd{open_index_, *open_part_, 0}, out);
   open_part_.reset();
 }
 
@@ -192,7 +198,7 @@ void Transcript::take_call(const ToolCall& call, Parts& out) {
     overflowed_ = true;
     return;
   }
-  end_part(out);
+  if (open_part_) end_part(out);
   has_content_ = true;
   Call made{call.key, std::string(call.id.escaped()), next_index_++,
             static_cast<std::uint32_t>(calls_.size())};
@@ -231,7 +237,7 @@ void Transcript::close(Parts& out) {
     say(thinking_ == Thinking::inside ? PartKind::reasoning : PartKind::text,
         JsonText::trusted(scratch_), {}, out);
   }
-  end_part(out);
+  if (open_part_) end_part(out);
   for (const Call& call : calls_) {
     if (!call.has_arguments)
       emit(PartDelta{call.index, PartKind::tool_call, call.tool_index, JsonText::plain("{}"), {}},

@@ -69,8 +69,9 @@ class Transcript {
   SPILLWAY_RARE void take_call(const ToolCall& call, Parts& out);
   SPILLWAY_RARE void take_arguments(CallKey key, JsonText fragment, Parts& out);
   void say(PartKind kind, JsonText text, JsonText signature, Parts& out);
-  void end_part(Parts& out);
-  void emit(const Part& part, Parts& out);
+  SPILLWAY_APART void end_part(Parts& out);
+  SPILLWAY_APART void take_other(const Event& event, Parts& out);
+  SPILLWAY_APART void emit(const Part& part, Parts& out);
   SPILLWAY_RARE void gather(const Part& part);
   void count(const Usage& usage);
   Call* find_call(CallKey key);
