@@ -37,6 +37,17 @@ SPILLWAY_RARE void refuse_variable(std::string_view name, std::string_view expec
   if (problem.message.empty()) problem = {"env." + std::string(name), std::string(expected)};
 }
 
+// Puts a variable's value in the place of the {NAME} at `open`; its end.
+SPILLWAY_RARE std::size_t fill_one(std::string& url, std::size_t open, std::size_t close,
+                                   std::string value) {
+  while (!value.empty() && value.back() == '/') value.pop_back();
+  // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's:
+  // plain HTTP.
+  if (open == 0 && value.find("://") == std::string::npos) value.insert(0, "http://");
+  url.replace(open, close - open + 1, value);
+  return open + value.size();
+}
+
 // Fills {NAME} in a base URL from the environment; the name that is missing, or nothing.
 std::string fill(std::string& url, const Environment& env, ConfigProblem& problem) {
   for (std::size_t open = url.find('{'); open != std::string::npos; open = url.find('{', open)) {
@@ -44,14 +55,9 @@ std::string fill(std::string& url, const Environment& env, ConfigProblem& proble
     if (close == std::string::npos) return {};
     const std::string_view name = std::string_view(url).substr(open + 1, close - open - 1);
     std::string value = text_of(env, name);
-    while (!value.empty() && value.back() == '/') value.pop_back();
-    if (value.empty()) return std::string(name);
+    if (value.find_first_not_of('/') == std::string::npos) return std::string(name);
     if (!is_url_text(value)) refuse_variable(name, kExpectedUrl, problem);
-    // A host alone at the front of a URL (OLLAMA_HOST=127.0.0.1:11434) is one of this machine's:
-    // plain HTTP.
-    if (open == 0 && value.find("://") == std::string::npos) value.insert(0, "http://");
-    url.replace(open, close - open + 1, value);
-    open += value.size();
+    open = fill_one(url, open, close, std::move(value));
   }
   return {};
 }

@@ -274,7 +274,7 @@ std::string element(std::string_view list, std::size_t index) {
 }
 
 // The field of the `index`th name.
-SPILLWAY_RARE std::string path_of(const ChatRequest& request, std::size_t index) {
+std::string path_of(const ChatRequest& request, std::size_t index) {
   if (index == 0 && (!request.model.empty() || request.models.empty())) return "model";
   return element("models", index - (request.model.empty() ? 0 : 1));
 }
@@ -301,6 +301,11 @@ SPILLWAY_RARE Resolution resolve_own(const Config& config, const ChatRequest& re
   return Resolution::ok;
 }
 
+SPILLWAY_RARE Resolution refuse_model(const Config& config, const ChatRequest& request,
+                                      std::size_t index, ConfigProblem& problem) {
+  return refuse_name(config, name_at(config, request, index), path_of(request, index), problem);
+}
+
 }  // namespace
 
 Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, Chain& chain,
@@ -317,8 +322,7 @@ Resolution resolve(const Config& config, const ChatRequest& request, Policy& pol
   }
   for (std::size_t index = 0; index < names; ++index) {
     const std::string_view name = name_at(config, request, index);
-    if (!append_engines(config, name, chain))
-      return refuse_name(config, name, path_of(request, index), problem);
+    if (!append_engines(config, name, chain)) return refuse_model(config, request, index, problem);
   }
   return Resolution::ok;
 }
