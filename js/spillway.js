@@ -54,11 +54,9 @@ export function createSpillway(options) {
       } catch {
         return brokenOff();
       }
-      const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
-      const token = hashed && (bearer ?? headers['x-api-key'] ?? headers['api-key']);
       const head = {
         method: request.method, url: request.url, headers, local: local(request), trusted: false,
-        key_sha256: token ? await sha256(token) : undefined,
+        key_sha256: hashed ? await digestOf(headers) : undefined,
       };
       // A `fetch` of the caller's may give bodies that the runtime cannot pipe by itself.
       return live().open(head, body, !options.fetch, request, ctx);
@@ -93,9 +91,10 @@ function configurationOf(config, env) {
   }
   /** @type {Record<string, string>} */
   const strings = {};
-  for (const name of Object.keys(env)) {
-    const value = env[name];
-    if (typeof value === 'string') strings[name] = value;
+  // Of Workers' `env`, a Proxy, Object.keys() would ask for each property's descriptor too.
+  for (const name of Reflect.ownKeys(env)) {
+    const value = env[/** @type {string} */ (name)];
+    if (typeof value === 'string') strings[/** @type {string} */ (name)] = value;
   }
   return encoder.encode(JSON.stringify({ config: texts, env: strings }));
 }
@@ -148,9 +147,15 @@ function brokenOff() {
   return Response.json({ error }, { status: 400 });
 }
 
-/** @param {string} text */
-async function sha256(text) {
-  const digest = await crypto.subtle.digest('SHA-256', encoder.encode(text));
+/**
+ * SHA-256 of the client's key in hexadecimal digits, for a core that knows keys by their digests.
+ * @param {Record<string, string>} headers
+ */
+async function digestOf(headers) {
+  const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const token = bearer ?? headers['x-api-key'] ?? headers['api-key'];
+  if (!token) return undefined;
+  const digest = await crypto.subtle.digest('SHA-256', encoder.encode(token));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
