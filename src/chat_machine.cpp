@@ -188,7 +188,7 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   attempt->exchange = ExchangeId{shared_.next_exchange++};
   shared_.health.began(now, engine.id, attempt->exchange);
   ++candidate.attempts;
-  report_.attempts.push_back({engine.id, "", 0, 0});
+  report_.attempts.emplace_back().engine = engine.id;
   attempt->record = std::prev(report_.attempts.end());
 
   shared_.exchanges[attempt->exchange] = id_;

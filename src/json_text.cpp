@@ -41,10 +41,15 @@ void append_utf8(std::string& out, unsigned code) {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
+[[maybe_unused]] bool is_plain(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  return skip_plain(text.data(), end) == end;
+}
+
 }  // namespace
 
 JsonText JsonText::plain(std::string_view text) {
-  assert(skip_plain(text.data(), text.data() + text.size()) == text.data() + text.size());
+  assert(is_plain(text));
   return JsonText(text);
 }
 
@@ -68,11 +73,18 @@ Writer& Writer::close(char bracket) {
   return *this;
 }
 
-Writer& Writer::key(std::string_view plain) { return key(JsonText::plain(plain)); }
-
-Writer& Writer::key(JsonText name) {
+Writer& Writer::key(std::string_view plain) {
+  assert(is_plain(plain));
   comma();
   out_.push_back('"');
+  out_.append(plain);
+  out_.append("\":");
+  comma_ = false;
+  return *this;
+}
+
+Writer& Writer::key(JsonText name) {
+  begin_text();
   out_.append(name.escaped());
   out_.append("\":");
   comma_ = false;
