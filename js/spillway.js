@@ -32,7 +32,7 @@ const encoder = new TextEncoder();
  * @returns {Spillway}
  */
 export function createSpillway(options) {
-  const { module, log = print, local = () => false } = options;
+  const { module, log = print, local } = options;
   if (!module) throw new TypeError('createSpillway: `module` must be a WebAssembly.Module');
   const env = /** @type {Record<string, unknown>} */ (options.env ?? {});
   // Looked up per call: frameworks replace the global one after this file is loaded.
@@ -55,7 +55,8 @@ export function createSpillway(options) {
         return brokenOff();
       }
       const head = {
-        method: request.method, url: request.url, headers, local: local(request), trusted: false,
+        method: request.method, url: request.url, headers,
+        local: !!local?.(request), trusted: false,
         key_sha256: hashed ? await digestOf(headers) : undefined,
       };
       // A `fetch` of the caller's may give bodies that the runtime cannot pipe by itself.
