@@ -13,7 +13,7 @@
 
 import { ignore, join, pump, stop } from './upstream.js';
 
-const ABI_VERSION = 1;
+const ABI_VERSION = 2;
 /** What is asked for at once, so that the chunks of a stream need not ask again. */
 const INPUT_BYTES_MIN = 4096;
 /**
@@ -28,15 +28,8 @@ const WRITE_BYTES_MAX = 16 * 1024;
 const LINGER_MS = 1000;
 
 const LEVELS = /** @type {const} */ (['debug', 'info', 'warn', 'error']);
-const STOPPED = JSON.stringify({
-  error: {
-    message: 'The router stopped unexpectedly while serving this request. It is safe to retry.',
-    type: 'server_error',
-    param: null,
-    code: 'internal_error',
-  },
-});
 
+const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 /** The chat of no step. */
@@ -134,11 +127,12 @@ export class Chat {
 export class Core {
   broken = false; // by a trap: the next request needs a fresh instance
   /** @type {any} the module's exports */ wasm;
-  #view = new Uint8Array();
+  #view = NOTHING;
   #inputAt = 0;
   #inputBytes = 0;
   /** @type {Chat} the chat whose step is running */ #chat = NOBODY;
   /** @type {[LogLevel, string][]} */ #lines = [];
+  #told = false; // which providers are ready
   #log;
 
   /**
@@ -156,14 +150,14 @@ export class Core {
     if (version !== ABI_VERSION) throw new Error(`the module has ABI ${version}`);
     const refused = this.wasm.configure(this.put(configuration));
     if (refused) throw refusalOf(this.#lines.pop()?.[1]);
-    // A Worker is loaded for a request that waits: there these lines come after its first token.
+    // A Worker is loaded for a request that waits: there this comes after its first token.
     if (!NativePipe) this.#report();
   }
 
   /** Whether a request body may be this long. @param {number} length */
   accepts(length) {
     try {
-      return this.#room(length);
+      return this.put(NOTHING, length) >= 0;
     } catch (error) {
       this.#trap(error);
       return true; // open() will tell
@@ -186,9 +180,9 @@ export class Core {
     const seed = Math.floor(Math.random() * 2 ** 53); // nothing that it decides is a secret
     this.#chat = chat;
     try {
-      const whole = body && this.#room(text.length + body.length);
-      this.put(text);
+      const whole = body && this.put(text, body.length) >= 0;
       if (whole) this.#memory().set(body, this.#inputAt + text.length);
+      else this.put(text);
       chat.id = this.wasm.open(Date.now(), seed, text.length, whole ? body.length : -1);
       this.#inputBytes = 0; // the core has taken the room back
     } catch (error) {
@@ -246,24 +240,22 @@ export class Core {
   }
 
   /**
-   * Makes room for the next input; false when it is longer than the core accepts. The room stays
-   * until it is taken: a chunk costs one call into the core.
-   * @param {number} length
+   * Copies the input of the next call into the core; returns its length. The room stays until it is
+   * taken: a chunk costs one call into the core.
+   * @param {Bytes} bytes
+   * @param {number} [more]  bytes that shall fit in behind them, else -1: the core accepts no such
+   *     input
    */
-  #room(length) {
-    if (length <= this.#inputBytes) return true;
-    const wanted = Math.max(length, INPUT_BYTES_MIN);
-    const at = this.wasm.input(wanted) >>> 0;
-    if (!at) return false;
-    this.#inputAt = at;
-    this.#inputBytes = wanted;
-    return true;
-  }
-
-  /** Copies the input of the next call; returns its length. @param {Bytes} bytes */
-  put(bytes) {
+  put(bytes, more = 0) {
     const { length } = bytes;
-    if (!this.#room(length)) throw new RangeError(`the core has no room for ${length} bytes`);
+    if (length + more > this.#inputBytes) {
+      const wanted = Math.max(length + more, INPUT_BYTES_MIN);
+      const at = this.wasm.input(wanted) >>> 0;
+      if (!at && more) return -1;
+      if (!at) throw new RangeError(`the core has no room for ${length} bytes`);
+      this.#inputAt = at;
+      this.#inputBytes = wanted;
+    }
     this.#memory().set(bytes, this.#inputAt);
     return length;
   }
@@ -300,8 +292,22 @@ export class Core {
     this.#report();
   }
 
+  /** The first line. */
+  #tellProviders() {
+    this.#told = true;
+    if (this.broken) return;
+    const later = this.#lines.splice(0);
+    try {
+      this.wasm.log_providers();
+    } catch (error) {
+      this.#trap(error);
+    }
+    this.#lines.push(...later);
+  }
+
   /** Gives the lines to the log: not while a client waits for its first token. */
   #report() {
+    if (!this.#told) this.#tellProviders();
     while (this.#lines.length) {
       const [level, line] = /** @type {[LogLevel, string]} */ (this.#lines.shift());
       try {
@@ -320,7 +326,11 @@ export class Core {
     chat.failed = chat.ended = true;
     chat.started = [];
     chat.cancelled = [...chat.exchanges.keys()];
-    chat.held = [encoder.encode(chat.answered ? `data: ${STOPPED}\n\n` : STOPPED)];
+    const message =
+      'The router stopped unexpectedly while serving this request. It is safe to retry.';
+    const error = { message, type: 'server_error', param: null, code: 'internal_error' };
+    const text = JSON.stringify({ error });
+    chat.held = [encoder.encode(chat.answered ? `data: ${text}\n\n` : text)];
     if (chat.answered) return;
     chat.head = { status: 500, headers: { 'content-type': 'application/json' } };
   }
@@ -457,7 +467,8 @@ function pullSource(chat) {
       // What the response begins with waits in it: nobody need ask for that.
       if (chat.held.length) {
         chat.wroteAt = Date.now();
-        controller.enqueue(join(chat.held.splice(0)));
+        const [first, ...rest] = chat.held.splice(0);
+        controller.enqueue(rest.length ? join([first, ...rest]) : first);
       }
       chat.sink = {
         write(bytes) {

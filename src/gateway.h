@@ -32,7 +32,7 @@ class Gateway {
   void step(Instant now, const Input& input) { router_.step(now, input); }
 
   // One log line that says which providers can serve and what the others lack.
-  void log_providers() const;
+  SPILLWAY_RARE void log_providers() const;
 
   [[nodiscard]] const Router& router() const { return router_; }
   [[nodiscard]] const Config& config() const { return config_; }

@@ -92,7 +92,7 @@ SPILLWAY_RARE void log_refused(const ConfigProblem& problem) {
 
 }  // namespace
 
-SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 1; }
+SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 2; }
 
 // Room for the inputs of the calls that follow, until open() or the next input(); null when it is
 // more than the core accepts.
@@ -118,8 +118,11 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
     return 1;
   }
   self.gateway = new Gateway(*config.release(), self.actions);
-  self.gateway->log_providers();
   return 0;
+}
+
+SPILLWAY_EXPORT(log_providers) void spillway_log_providers() {
+  instance().gateway->log_providers();
 }
 
 SPILLWAY_EXPORT(open)

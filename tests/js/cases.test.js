@@ -113,8 +113,8 @@ for (const path of modules) {
 
     test('exports the functions of the ABI', () => {
       const exports = WebAssembly.Module.exports(module).map(({ name }) => name);
-      for (const name of ['memory', 'abi_version', 'input', 'configure', 'open', 'on_response',
-        'on_chunk', 'on_end', 'on_error', 'on_wake', 'close']) {
+      for (const name of ['memory', 'abi_version', 'input', 'configure', 'log_providers', 'open',
+        'on_response', 'on_chunk', 'on_end', 'on_error', 'on_wake', 'close']) {
         assert.ok(exports.includes(name), name);
       }
     });

@@ -101,7 +101,7 @@ static void end(int id) {
   host_end(id);
 }
 
-EXPORT(abi_version) int abi_version(void) { return 1; }
+EXPORT(abi_version) int abi_version(void) { return 2; }
 
 EXPORT(input) byte* input(int len) {
   if (len < 0 || len > input_max) return 0;
@@ -123,6 +123,11 @@ EXPORT(configure) int configure(int len) {
       "\"message\":\"expected an https address\"}";
   host_log(3, reason, sizeof reason - 1);
   return 1;
+}
+
+EXPORT(log_providers) void log_providers(void) {
+  static const char line[] = "{\"event\":\"providers\"}";
+  host_log(1, line, sizeof line - 1);
 }
 
 EXPORT(open) int open(double now, double seed, int head_len, int body_len) {

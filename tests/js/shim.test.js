@@ -20,11 +20,16 @@ const bytes = buildFakeCore();
 const module = new WebAssembly.Module(bytes);
 const encoder = new TextEncoder();
 
-/** A spillway on the fake core, with its log. @param {SpillwayOptions} options */
+/** A spillway on the fake core, with its log of chats. @param {SpillwayOptions} options */
 function fake(options = {}) {
   const log = new Log();
   const spillway = createSpillway({
-    module, log: (level, line) => log.push({ level, ...JSON.parse(line) }), ...options,
+    module,
+    log(level, line) {
+      const event = { level, ...JSON.parse(line) };
+      if (event.event !== 'providers') log.push(event);
+    },
+    ...options,
   });
   return { ...spillway, log };
 }
@@ -97,8 +102,19 @@ describe('config and head', () => {
     assert.throws(() => createSpillway({}), /`module` must be a WebAssembly.Module/);
   });
 
+  test('which providers are ready is told once by each instance, before all else', async () => {
+    /** @type {string[]} */ const events = [];
+    const log = (/** @type {string} */ _, /** @type {string} */ line) =>
+      void events.push(JSON.parse(line).event);
+    const spillway = createSpillway({ module, log });
+    assert.deepEqual(events, ['providers']);
+    assert.equal((await spillway.fetch(post('o'))).status, 500);
+    assert.equal((await spillway.fetch(post('h'))).status, 200);
+    assert.deepEqual(events, ['providers', 'trap', 'providers', 'end']);
+  });
+
   test('configs keep their order; only strings of env count', async () => {
-    const env = { A: 'a', B: 2, KV: {}, SPILLWAY_CONFIG: '{"z":1}' };
+    const env = { A: 'a', B: 2, KV: {}, [Symbol('C')]: 'c', SPILLWAY_CONFIG: '{"z":1}' };
     const answer = await (await fake({ config: [{ x: 1 }, '{"y":1}'], env }).fetch(ask)).json();
     assert.deepEqual(answer.config, {
       config: ['{"x":1}', '{"y":1}'], env: { A: 'a', SPILLWAY_CONFIG: '{"z":1}' },
