@@ -53,14 +53,13 @@ struct Block {
   std::string_view input;
 };
 
-Block read_block(Reader& in) {
+// A member that text has none of.
+SPILLWAY_RARE void read_rare_member(Reader& in, Block& block) {
   struct Member {
     std::string_view name;
     JsonText Block::* field;
   };
   static constexpr std::array kMembers{
-      Member{"type", &Block::type},
-      Member{"text", &Block::text},
       Member{"thinking", &Block::thinking},
       Member{"signature", &Block::signature},
       Member{"data", &Block::data},
@@ -69,17 +68,28 @@ Block read_block(Reader& in) {
       Member{"name", &Block::name},
       Member{"stop_reason", &Block::stop_reason},
   };
+  const std::string_view key = in.key();
+  const auto member =
+      std::find_if(kMembers.begin(), kMembers.end(),
+                   [key](const Member& candidate) { return candidate.name == key; });
+  if (member != kMembers.end()) {
+    block.*(member->field) = in.string().value_or(JsonText());
+  } else if (key == "input" && in.peek() == Type::object) {
+    block.input = in.raw();
+  }
+}
+
+Block read_block(Reader& in) {
   Block block;
   if (!in.enter_object()) return block;
   while (in.next_member()) {
     const std::string_view key = in.key();
-    const auto member =
-        std::find_if(kMembers.begin(), kMembers.end(),
-                     [key](const Member& candidate) { return candidate.name == key; });
-    if (member != kMembers.end()) {
-      block.*(member->field) = in.string().value_or(JsonText());
-    } else if (key == "input" && in.peek() == Type::object) {
-      block.input = in.raw();
+    if (key == "type") {
+      block.type = in.string().value_or(JsonText());
+    } else if (key == "text") {
+      block.text = in.string().value_or(JsonText());
+    } else {
+      read_rare_member(in, block);
     }
   }
   return block;
