@@ -292,7 +292,7 @@ export class Core {
     this.#report();
   }
 
-  /** The first line. */
+  /** Has the core log which providers are ready, ahead of the lines that wait. */
   #tellProviders() {
     this.#told = true;
     if (this.broken) return;
