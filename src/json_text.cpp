@@ -42,8 +42,9 @@ void append_utf8(std::string& out, unsigned code) {
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 [[maybe_unused]] bool is_plain(std::string_view text) {
-  const char* const end = text.data() + text.size();
-  return skip_plain(text.data(), end) == end;
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  return skip_plain(begin, end) == end;
 }
 
 }  // namespace
