@@ -1,7 +1,16 @@
-# Emscripten, found on PATH. Its own platform file is not used: this project wants a bare module.
+# Debian's Emscripten. It has no version in its name, but knows its own tools by theirs (LLVM 14).
+# Its own platform file is not used: this project wants a bare module.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR wasm32)
-set(CMAKE_CXX_COMPILER em++)
-set(CMAKE_AR emar)
-set(CMAKE_RANLIB emranlib)
+set(CMAKE_CXX_COMPILER /usr/bin/em++)
+set(CMAKE_AR /usr/bin/emar CACHE FILEPATH "")
+set(CMAKE_RANLIB /usr/bin/emranlib CACHE FILEPATH "")
+set(CMAKE_CXX_COMPILER_AR /usr/bin/emar CACHE FILEPATH "")
+set(CMAKE_CXX_COMPILER_RANLIB /usr/bin/emranlib CACHE FILEPATH "")
+foreach(tool NM STRIP OBJCOPY OBJDUMP READELF ADDR2LINE DLLTOOL)
+  string(TOLOWER ${tool} name)
+  set(CMAKE_${tool} /usr/bin/llvm-${name}-14 CACHE FILEPATH "")
+endforeach()
+set(CMAKE_LINKER /usr/bin/wasm-ld-14 CACHE FILEPATH "")
+set(CMAKE_EXE_LINKER_FLAGS "" CACHE STRING "")
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

@@ -20,7 +20,6 @@ if(SPILLWAY_TARGET STREQUAL "emscripten")
     # The imports are the host's to give; Emscripten 3.1 looks for them in its JavaScript library.
     -sERROR_ON_UNDEFINED_SYMBOLS=0 -sWARN_ON_UNDEFINED_SYMBOLS=0)
 else()
-  find_program(WASM_OPT_EXECUTABLE wasm-opt REQUIRED)
   set_target_properties(spillway_wasm PROPERTIES OUTPUT_NAME spillway.linked SUFFIX .wasm)
   target_link_options(spillway_wasm PRIVATE
     -mexec-model=reactor

@@ -10,7 +10,8 @@
  * of wrangler.toml, so it also runs inside `wrangler dev` and must not start wrangler itself.
  */
 
-import { ensureModules, ensurePackages, root } from './lib/machine.mjs';
+import { ensureModules, root } from './lib/machine.mjs';
+import { ensurePackages } from './lib/packages.mjs';
 import { Stop, runMain, say } from './lib/terminal.mjs';
 import { buildModule, buildWorker, describeSize, writeConfig } from './lib/wasm.mjs';
 

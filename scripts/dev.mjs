@@ -6,34 +6,45 @@
  *
  * Rules: a key is never on a command line, where `ps` shows it: keys travel in a file that only
  * this user can read, and that ends with us. Options are wrangler's, passed through. Names of keys
- * come from the registry and from the user's configuration, never from here.
+ * come from the registry and from the user's configuration, never from here. Of wrangler's output
+ * only what matters is shown (lib/dev_output.mjs).
  */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import {
+  existsSync, linkSync, mkdtempSync, readdirSync, rmSync, writeFileSync,
+} from 'node:fs';
+import { createServer, isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseEnv } from 'node:util';
+import { DevOutput } from './lib/dev_output.mjs';
+import { readIfThere, writeWhole } from './lib/files.mjs';
 import {
-  ensureModules, ensurePackages, offlineEnvironment, pinnedNode, root, wranglerCli,
+  ensureModules, offlineEnvironment, pinnedNode, root, wranglerCli,
 } from './lib/machine.mjs';
-import { start } from './lib/process.mjs';
+import { ensurePackages } from './lib/packages.mjs';
+import { isRunning, start, startOf } from './lib/process.mjs';
 import { Stop, bold, box, dim, green, red, runMain, say } from './lib/terminal.mjs';
 import { buildModule, writeConfig } from './lib/wasm.mjs';
 
+const kPort = 8787;
 const kSimulatorPort = 8788;
 const kOllamaTimeoutMs = 300;
-const kReadyTimeoutMs = 120_000;
+const kAnswerTimeoutMs = 30_000;
 const kReasonCharsMax = 1000;
+const kSecretFolder = 'spillway-dev-';
 
 const usage = `usage: npm run dev [-- OPTIONS]
 
-Installs what is missing, builds dist/spillway.wasm and serves it on http://127.0.0.1:8787.
+Installs what is missing, builds dist/spillway.wasm and serves it on http://127.0.0.1:${kPort}.
 Without a key, a local Ollama or a configuration, a simulator answers.
 
   --simulator     use the simulator even though there are keys
-  --port N        listen on another port
+  --port N        listen on another port; 0: on any that is free
+  --ip ADDRESS    listen on another address than 127.0.0.1; 0.0.0.0: on all of them. Who can reach
+                  it can use your keys, unless SPILLWAY_KEYS says who may
+  --verbose       all that wrangler prints, and Spillway's log as the JSON it is
   …               any other option of \`wrangler dev\`
 
 Keys: one line like OPENAI_API_KEY=… per provider in .dev.vars, or in the environment.
@@ -41,7 +52,7 @@ Configuration: spillway.config.json, or SPILLWAY_CONFIG (JSON) in either of thes
 
 /**
  * @typedef {{ name?: string, keys?: string[], base_url?: string }} Provider
- * @typedef {{ providers?: Record<string, Provider>,
+ * @typedef {{ providers?: Record<string, Provider>, clients?: Record<string, { keys?: string[] }>,
  *   routes?: Record<string, { chain?: string[] }>, default_route?: string }} Config
  */
 
@@ -57,14 +68,11 @@ function parseConfig(path, text) {
 }
 
 /** @param {string} name */
-function readIfThere(name) {
-  const path = join(root, name);
-  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
-}
+const readText = (name) => readIfThere(join(root, name))?.toString();
 
 /** The variables wrangler would read by itself: .dev.vars, or else .env and .env.local. */
 function fileVariables() {
-  const texts = [readIfThere('.dev.vars') ?? ['.env', '.env.local'].map(readIfThere)].flat();
+  const texts = [readText('.dev.vars') ?? ['.env', '.env.local'].map(readText)].flat();
   return Object.assign({}, ...texts.map((text) => parseEnv(text ?? '')));
 }
 
@@ -213,7 +221,12 @@ async function chooseBackend(simulate, registry, own, variables) {
  * @param {Record<string, string>} variables
  */
 function writeSecretFile(variables) {
-  const folder = mkdtempSync(join(tmpdir(), 'spillway-dev-'));
+  // One that was killed left its own.
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(kSecretFolder))) {
+    const pid = Number(/^\d+/.exec(name.slice(kSecretFolder.length))?.[0] ?? process.pid);
+    if (!isRunning(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  const folder = mkdtempSync(join(tmpdir(), `${kSecretFolder}${process.pid}-`));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const lines = Object.entries(variables).map(([name, text]) => {
     // JSON may say the same without single quotes; a key with every kind of quote cannot.
@@ -237,49 +250,123 @@ function optionOf(args, name, otherwise) {
   const index = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
   if (index < 0) return otherwise;
   if (args[index] !== name) return args[index].slice(name.length + 1);
-  return args[index + 1] ?? otherwise;
+  return args[index + 1] ?? '';
 }
 
-/** @param {string} ip @param {number} port @returns {Promise<boolean>} */
-function isFree(ip, port) {
-  return new Promise((resolve) => {
+/** @param {string[]} args */
+function addressOf(args) {
+  const ip = optionOf(args, '--ip', '127.0.0.1');
+  const text = optionOf(args, '--port', String(kPort));
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) {
+    throw new Stop(`--port takes a number up to 65535, not "${text}"`);
+  }
+  if (isIP(ip) === 0 && ip !== 'localhost' && ip !== '*') {
+    throw new Stop(`--ip takes an address of this machine, as 127.0.0.1 or 0.0.0.0, not "${ip}"`);
+  }
+  return { ip, port: Number(text) };
+}
+
+/**
+ * Throws Stop when nobody can listen there.
+ * @param {string} ip @param {number} port @returns {Promise<void>}
+ */
+function checkFree(ip, port) {
+  const another = 'take another with: npm run dev -- --port '
+    + String(port + 10 < 65536 ? port + 10 : port - 10);
+  return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, ip, () => server.close(() => resolve(true)));
+    server.once('error', (/** @type {NodeJS.ErrnoException} */ { code }) => {
+      reject(new Stop(code === 'EADDRINUSE' ? `port ${port} is in use; ${another}`
+        : code === 'EACCES' ? `port ${port} is not for ordinary users; ${another}`
+          : code === 'EADDRNOTAVAIL' ? `${ip} is not an address of this machine`
+            : `nobody can listen on ${ip}, port ${port}: ${code}`));
+    });
+    server.listen(port, ip === '*' ? '0.0.0.0' : ip, () => server.close(() => resolve()));
   });
 }
 
-/** Waits for the first answer, then says how to use it. @param {string} base @param {string} who */
-async function announce(base, who) {
-  const deadline = Date.now() + kReadyTimeoutMs;
-  while (Date.now() < deadline) {
-    const response = await fetch(`${base}/health`, { signal: AbortSignal.timeout(10_000) })
-      .catch(() => undefined);
-    if (response !== undefined && response.status < 500) break;
-    if (response !== undefined) {
-      // wrangler's error page is plain text for us (it is HTML for a browser).
-      const reason = (await response.text()).slice(0, kReasonCharsMax);
-      say(red(`\nThe Worker answers ${response.status} at its start:\n${reason}\n`));
-      return;
-    }
-    await new Promise((resolve) => { setTimeout(resolve, 200); });
+/**
+ * Notes that this process serves a port of this tree. Throws Stop when another does, which may be
+ * building yet, and not listening.
+ * @param {number} port
+ */
+function claim(port) {
+  if (port === 0) return;
+  const note = join(root, 'build/dev', String(port));
+  const own = `${note}.${process.pid}`;
+  writeWhole(own, `${process.pid} ${startOf(process.pid)}`);
+  try {
+    const [pid, started] = readIfThere(note)?.toString().split(' ') ?? [];
+    const isTaken = started !== undefined && isRunning(Number(pid))
+      && startOf(Number(pid)) === started;
+    if (!isTaken) rmSync(note, { force: true });
+    // Of two at once only one can give its note that name.
+    linkSync(own, note);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error;
+    const pid = readIfThere(note)?.toString().split(' ')[0];
+    throw new Stop(`npm run dev already runs in this tree, on port ${port} (process ${pid}); end`
+      + ` it, or take another port: npm run dev -- --port ${port + 10}`);
+  } finally {
+    rmSync(own);
+  }
+  process.on('exit', () => rmSync(note, { force: true }));
+}
+
+/** Whether only this machine reaches it. @param {string} host */
+const isLoopback = (host) => /^(127\.|\[?::1\]?$|localhost$)/.test(host);
+
+/**
+ * Says how to use it, once it answers.
+ * @param {string} base @param {string} who @param {string | undefined} warning
+ */
+async function announce(base, who, warning) {
+  // The first request: the Worker starts with it.
+  const response = await fetch(`${base}/health`, { signal: AbortSignal.timeout(kAnswerTimeoutMs) })
+    .catch(() => undefined);
+  if (response !== undefined && response.status >= 500) {
+    // wrangler's error page is plain text for us (it is HTML for a browser).
+    const reason = (await response.text()).slice(0, kReasonCharsMax);
+    say(red(`\nThe Worker answers ${response.status} at its start:\n${reason}\n`));
+    return;
   }
   say(`
-${who}
-
 ${green('Spillway listens on')} ${bold(base)} ${dim('(Ctrl-C ends it)')}
 
-${dim('# curl')}
-curl -N ${base}/v1/chat/completions -H 'content-type: application/json' \\
-  -d '{"model":"standard","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+${who}
+${warning === undefined ? '' : `\n${red(bold(warning))}\n`}
+Ask it:
 
-${dim('// the openai client')}
-const client = new OpenAI({ baseURL: '${base}/v1', apiKey: 'local' });
-const ask = { model: 'standard', messages: [{ role: 'user', content: 'Hello' }], stream: true };
-for await (const chunk of await client.chat.completions.create(ask)) {
-  process.stdout.write(chunk.choices[0]?.delta.content ?? '');
-}
+  curl -sN -D - ${base}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"model":"standard","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+
+Any OpenAI client does, with the base URL ${base}/v1. Each chat leaves a line here.
 `);
+}
+
+/**
+ * Runs wrangler until it ends.
+ * @param {string[]} args @param {boolean} verbose @param {(url: string) => void} ready
+ * @returns {Promise<number>} its exit code
+ */
+function runWrangler(args, verbose, ready) {
+  const wrangler = start(pinnedNode(), [
+    wranglerCli, 'dev', '--show-interactive-dev-session=false', ...args,
+  ], { cwd: root, env: offlineEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] }, {
+    // It has a runtime to end.
+    orphan: 'SIGTERM',
+  });
+  for (const [input, output] of /** @type {const} */ ([
+    [wrangler.stdout, process.stdout], [wrangler.stderr, process.stderr],
+  ])) {
+    if (input === null) continue;
+    const shown = new DevOutput(ready);
+    createInterface({ input }).on('line', (line) => {
+      const lines = shown.take(line);
+      for (const each of verbose ? [line] : lines) output.write(`${each}\n`);
+    });
+  }
+  return new Promise((resolve) => { wrangler.once('close', (code) => resolve(code ?? 1)); });
 }
 
 await runMain(async () => {
@@ -289,13 +376,11 @@ await runMain(async () => {
     return 0;
   }
   const simulate = args.includes('--simulator');
-  const wranglerArgs = args.filter((arg) => arg !== '--simulator');
-  const ip = optionOf(wranglerArgs, '--ip', '127.0.0.1');
-  const port = Number(optionOf(wranglerArgs, '--port', '8787'));
-  if (!Number.isInteger(port) || port < 1) throw new Stop('--port needs a number, from 1 to 65535');
-  if (!await isFree(ip, port)) {
-    throw new Stop(`port ${port} is in use; take another with: npm run dev -- --port ${port + 10}`);
-  }
+  const verbose = args.includes('--verbose');
+  const wranglerArgs = args.filter((arg) => arg !== '--simulator' && arg !== '--verbose');
+  const { ip, port } = addressOf(wranglerArgs);
+  claim(port);
+  await checkFree(ip, port);
 
   await ensurePackages('wasm');
   await ensureModules();
@@ -306,17 +391,18 @@ await runMain(async () => {
   await buildModule('wasi');
 
   const builtIn = 'adapters/registry.json';
-  const registry = parseConfig(builtIn, readIfThere(builtIn) ?? '{}');
-  const file = readIfThere('spillway.config.json');
+  const registry = parseConfig(builtIn, readText(builtIn) ?? '{}');
+  const file = readText('spillway.config.json');
   const fileConfig = file === undefined ? undefined : parseConfig('spillway.config.json', file);
   // A first look for the configuration, which may name more keys; then all of them.
   const { SPILLWAY_CONFIG: text } = readVariables([]).all;
   const textConfig = text === undefined ? undefined : parseConfig('SPILLWAY_CONFIG', text);
   const own = fileConfig === undefined && textConfig === undefined ? undefined
     : { providers: { ...fileConfig?.providers, ...textConfig?.providers } };
-  const providers = [registry, fileConfig, textConfig]
-    .flatMap((config) => Object.values(config?.providers ?? {}));
-  const { all, fromEnvironment } = readVariables(providers);
+  // Clients name variables for their keys as providers do.
+  const keyHolders = [registry, fileConfig, textConfig].flatMap((config) =>
+    [...Object.values(config?.providers ?? {}), ...Object.values(config?.clients ?? {})]);
+  const { all, fromEnvironment } = readVariables(keyHolders);
   const backend = await chooseBackend(simulate, registry, own, all);
 
   // Only when the environment adds something: wrangler then no longer reads .dev.vars by itself
@@ -325,14 +411,23 @@ await runMain(async () => {
     : ['--env-file', writeSecretFile(all)];
   const vars = Object.entries(backend.vars)
     .flatMap(([name, value]) => ['--var', `${name}:${value}`]);
-  const wrangler = start(pinnedNode(), [
-    wranglerCli, 'dev', '--show-interactive-dev-session=false', ...envFile, ...vars,
-    ...wranglerArgs,
-  ], { cwd: root, env: offlineEnvironment(), stdio: 'inherit' });
-  const ended = new Promise((resolve) => { wrangler.once('exit', (code) => resolve(code ?? 1)); });
-  const host = ip === '0.0.0.0' || ip === '*' ? '127.0.0.1' : ip;
-  void announce(`http://${host}:${port}`, backend.who);
-  const code = await ended;
+  const guarded = Boolean(all.SPILLWAY_KEYS)
+    || [fileConfig, textConfig].some((config) => Object.keys(config?.clients ?? {}).length > 0)
+    || args.some((arg) => /^(--var=)?SPILLWAY_KEYS:./.test(arg));
+  // It may have been taken while we built.
+  await checkFree(ip, port);
+  let announced = false;
+  const code = await runWrangler([...envFile, ...vars, ...wranglerArgs], verbose, (url) => {
+    if (announced) return;
+    announced = true;
+    const [, host] = /^https?:\/\/(.*):\d+$/.exec(url) ?? [url, url];
+    const here = isLoopback(host);
+    const warning = here || guarded ? undefined
+      : `OPEN TO THE NETWORK: on ${host} without SPILLWAY_KEYS, anybody who reaches this machine`
+        + ' can pass for you and use your keys (README.md, Who may use it)';
+    const base = here ? url : url.replace(/\/\/(0\.0\.0\.0|\*|\[::\])(?=:)/, '//127.0.0.1');
+    void announce(base, backend.who, warning);
+  });
   // The simulator is still running and would keep this process alive.
   process.exit(code);
 });

@@ -9,7 +9,7 @@
  */
 
 import { fuzz, fuzzers } from './lib/fuzz.mjs';
-import { ensurePackages } from './lib/machine.mjs';
+import { ensurePackages } from './lib/packages.mjs';
 import { Stop, bold, green, red, runMain, say } from './lib/terminal.mjs';
 
 const usage = `usage: npm run fuzz [-- OPTIONS]

@@ -4,7 +4,8 @@
  */
 
 import { checkFormat, checkTidy, checkTypes, format } from './lib/checks.mjs';
-import { ensureModules, ensurePackages } from './lib/machine.mjs';
+import { ensureModules } from './lib/machine.mjs';
+import { ensurePackages } from './lib/packages.mjs';
 import { Stop, bold, green, red, runMain, say, secondsSince } from './lib/terminal.mjs';
 
 await runMain(async () => {

@@ -25,7 +25,8 @@ export const QUIRKS = [
   'irregular_stream', 'reasoning_history', 'reasoning_history_as_reasoning', 'images_inline_only',
   'no_parallel_tool_calls_field',
   'reasoning_budget', 'reasoning_always', 'no_penalties', 'no_json_with_tools',
-  'no_effort_with_tools', 'no_forced_tool_choice', 'no_named_tool_choice',
+  'no_effort_with_tools', 'no_forced_tool_choice', 'no_named_tool_choice', 'no_stream',
+  'cache_control', 'reasoning_details',
 ];
 
 /**
@@ -33,7 +34,7 @@ export const QUIRKS = [
  *   headers?: Record<string, string>, quirks: string[] }} Provider
  * @typedef {{ context_window: number, max_output: number, price_in: number, price_out: number,
  *   price_cache_read?: number, price_cache_write?: number, cost: string, latency: string,
- *   capabilities: string[], quirks: string[] }} Engine
+ *   capabilities: string[], quirks: string[], ends?: string, successor?: string }} Engine
  * @typedef {{ providers: Record<string, Provider>, engines: Record<string, Engine>,
  *   routes: Record<string, { chain: string[] }>, default_route: string }} Registry
  * @typedef {(path: string, value: unknown, report: Report) => void} Check
@@ -169,6 +170,13 @@ const quirks = list(oneOf(QUIRKS, 'quirk'));
 const engineId = text(/^[a-z][a-z0-9_-]*:[!-~]+$/, 'an engine id like "provider:model"');
 const rowName = text(/^[a-z][a-z0-9_-]*$/, 'a name of a-z, 0-9, "_" and "-"');
 
+/** @type {Check} */
+const day = (path, value, report) => {
+  const isDay = typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value)
+    && new Date(value).toJSON()?.startsWith(value);
+  if (!isDay) report(path, `expected a day like "2026-12-01", got ${shown(value)}`);
+};
+
 const checkRegistry = object({
   providers: map(rowName, object({
     name: text(/^[^\p{Cc}]+$/u, 'the provider\'s name'),
@@ -196,7 +204,7 @@ const checkRegistry = object({
     latency: oneOf(LATENCIES, 'latency profile'),
     capabilities: list(oneOf(CAPABILITIES, 'capability')),
     quirks,
-  }, { price_cache_read: price, price_cache_write: price })),
+  }, { price_cache_read: price, price_cache_write: price, ends: day, successor: engineId })),
   // The built-in routes are chains; every other field of a route has its default in the core, and
   // would be lost here without a word.
   routes: map(rowName, object({ chain: list(engineId, 1) })),
@@ -223,6 +231,12 @@ function checkReferences(registry, report) {
     const band = costBand(engine.price_in, engine.price_out);
     if (engine.cost !== band) {
       report(`engines.${id}.cost`, `expected "${band}" by its prices, got "${engine.cost}"`);
+    }
+    const { ends, successor } = engine;
+    if (successor === undefined) continue;
+    if (ends === undefined) report(`engines.${id}.successor`, 'expected none without `ends`');
+    if (!Object.hasOwn(engines, successor) || successor === id) {
+      report(`engines.${id}.successor`, `expected another known engine, got "${successor}"`);
     }
   }
   for (const [name, { chain }] of Object.entries(routes)) {
@@ -360,6 +374,8 @@ export function generate(registry) {
     flags('capability', row.capabilities),
     flags('quirk', row.quirks),
   ]);
+  const endings = Object.entries(registry.engines).filter(([, { ends }]) => ends !== undefined)
+    .map(([id, { ends = '', successor = '' }]) => [[id, ends, successor].map(literal).join(', ')]);
   const routes = Object.entries(registry.routes).map(([name, { chain }]) => [
     literal(name),
     // One literal per engine: the compiler joins them, a reader sees the order.
@@ -369,6 +385,8 @@ export function generate(registry) {
     '// Generated from adapters/registry.json by scripts/registry.mjs: change that file instead.\n',
     rowTable('ProviderRow', 'kProviderRows', providers),
     rowTable('EngineRow', 'kEngineRows', engines),
+    endings.length > 0 ? rowTable('EndingRow', 'kEndingRows', endings)
+      : 'static constexpr std::span<const EndingRow> kEndingRows;\n',
     rowTable('RouteRow', 'kRouteRows', routes),
     `static constexpr std::string_view kDefaultRoute = ${literal(registry.default_route)};\n`,
   ].join('\n');
@@ -401,6 +419,12 @@ export function table(registry) {
         code([name]), row.name, needs(row), code([row.dialect]),
         String(ids.filter((id) => providerOf(id) === name).length), code(row.quirks),
       ]),
+    ),
+    markdown(
+      ['engine', 'ends', 'successor'],
+      Object.entries(registry.engines).filter(([, { ends }]) => ends !== undefined)
+        .map(([id, { ends = '', successor }]) =>
+          [code([id]), ends, successor ? code([successor]) : '']),
     ),
     markdown(
       ['route', 'chain, in order'],

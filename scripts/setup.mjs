@@ -5,7 +5,8 @@
  * installs only what `npm run dev` needs.
  */
 
-import { ensureModules, ensurePackages } from './lib/machine.mjs';
+import { ensureModules } from './lib/machine.mjs';
+import { ensurePackages } from './lib/packages.mjs';
 import { runMain, say } from './lib/terminal.mjs';
 
 await runMain(async () => {

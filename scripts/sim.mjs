@@ -13,10 +13,11 @@ import {
   existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { ensurePackages, root } from './lib/machine.mjs';
+import { cmakeBuild } from './lib/cmake.mjs';
+import { root } from './lib/machine.mjs';
+import { ensurePackages } from './lib/packages.mjs';
 import { run, start } from './lib/process.mjs';
 import { Stop, bold, green, red, runMain, say } from './lib/terminal.mjs';
-import { cmakeBuild } from './lib/wasm.mjs';
 
 const kProgram = 'spillway_sim';
 /** A mutation that so many seeds do not notice is not noticed. */
@@ -78,14 +79,7 @@ function copySources(tree) {
 
 /** @param {string} tree */
 async function buildTree(tree) {
-  const steps = [
-    ['--preset', 'release'], ['--build', '--preset', 'release', '--target', kProgram],
-  ];
-  for (const step of steps) {
-    const { code, output } = await run('cmake', step, { cwd: tree, label: 'build' });
-    if (code !== 0) throw new Stop(`cmake ${step.join(' ')} failed\n${output.trim()}`);
-  }
-  return join(tree, 'build/release', kProgram);
+  return join(await cmakeBuild('release', { target: kProgram, tree }), kProgram);
 }
 
 /** How soon the simulation notices. @param {string} program */
@@ -133,7 +127,7 @@ await runMain(async () => {
   }
   await ensurePackages('native');
   if (args.includes('--mutations')) return tryMutations();
-  const folder = await cmakeBuild('release', kProgram);
+  const folder = await cmakeBuild('release', { target: kProgram });
   const child = start(join(folder, kProgram), args, { stdio: 'inherit' });
   return new Promise((resolve) => {
     child.once('close', (code) => resolve(code ?? 1));

@@ -13,17 +13,22 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { checkFormat, checkTidy, checkTypes, filesIn } from './lib/checks.mjs';
+import { cmakeBuild } from './lib/cmake.mjs';
 import { fuzz, fuzzers } from './lib/fuzz.mjs';
 import {
-  ensureModules, ensurePackages, offlineEnvironment, pinnedNode, root, systemNode,
+  ensureModules, offlineEnvironment, pinnedNode, root, systemNode,
 } from './lib/machine.mjs';
-import { run, which } from './lib/process.mjs';
+import { ensurePackages } from './lib/packages.mjs';
+import { run } from './lib/process.mjs';
 import {
   Stop, bold, dim, green, red, runMain, say, secondsSince, yellow,
 } from './lib/terminal.mjs';
-import { buildModule, cmakeBuild, describeSize, modules, writeConfig } from './lib/wasm.mjs';
+import { tools } from './lib/tools.mjs';
+import { buildModule, describeSize, modules, writeConfig } from './lib/wasm.mjs';
 
 const logs = join(root, 'build/test-logs');
+/** The same inputs in each fresh clone: what is found by chance is for `npm run fuzz`. */
+const kFuzzSeed = 1;
 const kFuzzSeconds = Number(process.env.SPILLWAY_FUZZ_SECONDS ?? 10);
 const kShards = Math.max(2, availableParallelism());
 const kTestTimeoutMs = 120_000;
@@ -59,7 +64,9 @@ const stages = [
     name: 'js-emscripten', about: 'tests/js on dist/spillway.emscripten.wasm',
     needs: ['emscripten'], work: () => testJavaScript('emscripten'),
   },
+  { name: 'scripts', about: 'tests/scripts: tools, build folders, processes', work: testScripts },
   { name: 'e2e', about: 'tests/e2e on the pinned Node', needs: ['wasi'], work: testEndToEnd },
+  { name: 'attack', about: 'attacks on a real worker', needs: ['wasi'], work: attack },
 ];
 
 // --- native -------------------------------------------------------------------------------------
@@ -68,7 +75,6 @@ async function testNative() {
   const folder = await cmakeBuild('native');
   const program = join(folder, 'spillway_tests');
   if (filesIn(['tests'], /_test\.cpp$/).length === 0) return '0 files';
-  const symbolizer = which('llvm-symbolizer-19');
   const results = await Promise.all(Array.from({ length: kShards }, (_, shard) => run(
     program, [],
     {
@@ -78,7 +84,7 @@ async function testNative() {
         ...process.env,
         GTEST_TOTAL_SHARDS: String(kShards),
         GTEST_SHARD_INDEX: String(shard),
-        ...(symbolizer === undefined ? {} : { ASAN_SYMBOLIZER_PATH: symbolizer }),
+        ASAN_SYMBOLIZER_PATH: tools.symbolizer,
       },
     },
   )));
@@ -103,7 +109,7 @@ function count(text, pattern) {
 }
 
 async function simulate() {
-  const program = join(await cmakeBuild('release', 'spillway_sim'), 'spillway_sim');
+  const program = join(await cmakeBuild('release', { target: 'spillway_sim' }), 'spillway_sim');
   const { code, output } = await run(
     program, ['--seeds', String(kSimulationSeeds), '--brief'], { cwd: root, label: 'sim' },
   );
@@ -113,7 +119,8 @@ async function simulate() {
 
 async function fuzzAll() {
   if (kFuzzSeconds === 0) return '0 fuzzers';
-  const failures = (await fuzz(fuzzers, kFuzzSeconds)).flatMap(({ failure }) => failure ?? []);
+  const all = await fuzz(fuzzers, kFuzzSeconds, { seed: kFuzzSeed });
+  const failures = all.flatMap(({ failure }) => failure ?? []);
   if (failures.length > 0) throw new Stop(failures.join('\n\n'));
   return `${fuzzers.length} fuzzers, ${kFuzzSeconds} s each`;
 }
@@ -133,6 +140,13 @@ async function testJavaScript(toolchain) {
   });
 }
 
+function testScripts() {
+  return testWithNode(systemNode(), 'tests/scripts', 'tests/scripts', {
+    // One file at a time: each builds on all cores.
+    timeoutMs: kEndToEndTimeoutMs, concurrency: 1, env: {},
+  });
+}
+
 function testEndToEnd() {
   const node = pinnedNode();
   return testWithNode(node, 'tests/e2e', 'tests/e2e', {
@@ -144,6 +158,17 @@ function testEndToEnd() {
       SPILLWAY_WASM: join(root, 'dist', modules.wasi.file),
     },
   });
+}
+
+async function attack() {
+  writeConfig();
+  const { code, output } = await run(
+    pinnedNode(), [join(root, 'tests/attack/attack.mjs')], { cwd: root, label: 'attack' },
+  );
+  const passed = count(output, /^(\d+) passed/m);
+  closing.push('Attacks, tests/attack', /^\d+ passed, \d+ failed/m.exec(output)?.[0] ?? 'none ran');
+  if (code !== 0 || passed === 0) throw new Stop(output.trim());
+  return `${passed} attacks held`;
 }
 
 /**

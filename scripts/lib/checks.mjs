@@ -7,13 +7,16 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join, relative, sep } from 'node:path';
+import { cmakeBuild } from './cmake.mjs';
+import { writeWhole } from './files.mjs';
 import { root } from './machine.mjs';
 import { run } from './process.mjs';
 import { Stop } from './terminal.mjs';
-import { cmakeBuild, writeConfig } from './wasm.mjs';
+import { toolEnvironment, tools } from './tools.mjs';
+import { writeConfig } from './wasm.mjs';
 
 const kLineColumnsMax = 100;
 
@@ -40,7 +43,7 @@ export async function checkFormat() {
   const cpp = cppFiles();
   const wrong = jsFiles().flatMap(layoutMistakes);
   if (cpp.length > 0) {
-    const { code, output } = await run('clang-format-19', ['--dry-run', '-Werror', ...cpp]);
+    const { code, output } = await clangFormat(['--dry-run', '-Werror', ...cpp]);
     if (code === 127) throw new Stop('clang-format-19 is missing; install with: npm run setup');
     if (code !== 0) {
       const named = [...output.matchAll(/^(.+?):\d+:\d+: error: /gm)];
@@ -51,6 +54,9 @@ export async function checkFormat() {
   if (wrong.length > 0) throw new Stop(wrong.join('\n'));
   return `${cpp.length + jsFiles().length} files`;
 }
+
+/** @param {string[]} args */
+const clangFormat = (args) => run(tools.clangFormat, args, { env: toolEnvironment() });
 
 /** @param {string} path */
 function layoutMistakes(path) {
@@ -73,7 +79,7 @@ function layoutMistakes(path) {
 export async function format() {
   const cpp = cppFiles();
   if (cpp.length > 0) {
-    const { code, output } = await run('clang-format-19', ['-i', ...cpp]);
+    const { code, output } = await clangFormat(['-i', ...cpp]);
     if (code !== 0) throw new Stop(`clang-format-19 failed\n${output.trim()}`);
   }
   return `${cpp.length} files`;
@@ -93,7 +99,6 @@ export async function checkTidy() {
     .filter((unit, index, all) => all.findIndex((other) => other.file === unit.file) === index);
   const rules = readFileSync(join(root, '.clang-tidy'));
   const stamps = join(root, 'build/tidy');
-  mkdirSync(stamps, { recursive: true });
 
   const hashes = new Map();
   const hashOf = (/** @type {string} */ path) => {
@@ -112,11 +117,12 @@ export async function checkTidy() {
   await inParallel(stale, async ({ unit, stamp, state }) => {
     const label = `clang-tidy ${done + 1}/${stale.length} ${basename(unit.file)}`;
     const { code, output } = await run(
-      'clang-tidy-19', ['--quiet', '-p', join(root, 'build', unit.preset), unit.file], { label },
+      tools.clangTidy, ['--quiet', '-p', join(root, 'build', unit.preset), unit.file],
+      { env: toolEnvironment(), label },
     );
     done += 1;
     if (code === 127) throw new Stop('clang-tidy-19 is missing; install with: npm run setup');
-    if (code === 0) writeFileSync(stamp, state);
+    if (code === 0) writeWhole(stamp, state);
     else wrong.push(output.replaceAll(`${root}${sep}`, '').trim());
   });
   if (wrong.length > 0) throw new Stop(wrong.join('\n'));
@@ -146,7 +152,9 @@ async function compileCommands(preset) {
  * @param {string} folder
  */
 async function dependencies(folder) {
-  const { output } = await run('ninja', ['-C', folder, '-t', 'deps']);
+  const { output } = await run(
+    tools.ninja, ['-C', folder, '-t', 'deps'], { env: toolEnvironment() },
+  );
   /** @type {Map<string, string[]>} */
   const inputs = new Map();
   /** @type {string[]} */

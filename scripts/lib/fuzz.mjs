@@ -12,9 +12,10 @@ import {
 import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { filesIn } from './checks.mjs';
+import { cmakeBuild } from './cmake.mjs';
 import { root } from './machine.mjs';
-import { run, which } from './process.mjs';
-import { cmakeBuild } from './wasm.mjs';
+import { run } from './process.mjs';
+import { tools } from './tools.mjs';
 
 /** Longer inputs make fewer runs; streams of a few events are as good. */
 const kInputBytesMax = 4096;
@@ -74,9 +75,10 @@ function writeSeeds(name, folder) {
 
 /**
  * @param {string} folder @param {string} name @param {number} seconds
+ * @param {number} seed 0: another one each time
  * @returns {Promise<Fuzzed>}
  */
-async function fuzzOne(folder, name, seconds) {
+async function fuzzOne(folder, name, seconds, seed) {
   const program = join(folder, `fuzz_${name}`);
   const found = join(folder, 'corpus', name);
   const seeds = join(folder, 'seeds', name);
@@ -84,18 +86,15 @@ async function fuzzOne(folder, name, seconds) {
   const artifacts = join(folder, 'artifacts');
   for (const path of [found, artifacts]) mkdirSync(path, { recursive: true });
   writeSeeds(name, seeds);
-  const symbolizer = which('llvm-symbolizer-19');
   const { code, output } = await run(program, [
-    `-max_total_time=${seconds}`, `-max_len=${kInputBytesMax}`, `-timeout=${kRunSecondsMax}`,
+    `-seed=${seed}`, `-max_total_time=${seconds}`,
+    `-max_len=${kInputBytesMax}`, `-timeout=${kRunSecondsMax}`,
     '-print_final_stats=1', `-artifact_prefix=${artifacts}/${name}-`,
     found, seeds, ...(existsSync(kept) ? [kept] : []),
   ], {
     cwd: root,
     label: `fuzz ${name}`,
-    env: {
-      ...process.env,
-      ...(symbolizer === undefined ? {} : { ASAN_SYMBOLIZER_PATH: symbolizer }),
-    },
+    env: { ...process.env, ASAN_SYMBOLIZER_PATH: tools.symbolizer },
   });
   const last = (/** @type {RegExp} */ pattern) => Number(output.match(pattern)?.at(-1) ?? 0);
   return {
@@ -121,19 +120,20 @@ function describeFailure(program, name, output) {
 }
 
 /**
- * Runs fuzzers for so long each, as many at once as there are cores (or `jobs`).
+ * Runs fuzzers for so long each, as many at once as there are cores (or `jobs`). With a `seed` two
+ * runs from the same corpus try the same inputs in the same order.
  * @param {string[]} names @param {number} seconds
- * @param {{ jobs?: number, told?: (fuzzed: Fuzzed) => void }} [options]
+ * @param {{ jobs?: number, seed?: number, told?: (fuzzed: Fuzzed) => void }} [options]
  * @returns {Promise<Fuzzed[]>}
  */
-export async function fuzz(names, seconds, { jobs = availableParallelism(), told } = {}) {
+export async function fuzz(names, seconds, { jobs = availableParallelism(), seed = 0, told } = {}) {
   const folder = await cmakeBuild('fuzz');
   const queue = [...names];
   /** @type {Fuzzed[]} */
   const all = [];
   await Promise.all(Array.from({ length: jobs }, async () => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const fuzzed = await fuzzOne(folder, name, seconds);
+      const fuzzed = await fuzzOne(folder, name, seconds, seed);
       all.push(fuzzed);
       told?.(fuzzed);
     }

@@ -1,9 +1,9 @@
 /**
  * What the scripts say, and how they end.
  *
- * Rules: colours only on a terminal; a mistake of the user or of the machine (`Stop`) is one line
- * on stderr and exit code 1, without a stack; anything else is a bug of the script and keeps its
- * stack.
+ * Rules: colours only on a terminal; a mistake of the user or of the machine (`Stop`, a file that
+ * cannot be written) is one line on stderr and exit code 1, without a stack; anything else is a bug
+ * of the script and keeps its stack.
  */
 
 const colored = Boolean(process.stdout.isTTY) && process.env.NO_COLOR === undefined;
@@ -47,6 +47,21 @@ export function box(lines) {
   ].map((line) => yellow(line)).join('\n');
 }
 
+/** What the machine says no with, and what may help. @type {Record<string, string>} */
+const kRefusals = {
+  EACCES: 'does it belong to another user, as after a run by root?',
+  EPERM: 'does it belong to another user, as after a run by root?',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+};
+
+/** @param {unknown} error @returns {string | undefined} undefined: it is a bug */
+function reasonOf(error) {
+  if (error instanceof Stop) return error.message;
+  const { code = '', message } = /** @type {NodeJS.ErrnoException} */ (error);
+  return code in kRefusals ? `${message}: ${kRefusals[code]}` : undefined;
+}
+
 /**
  * Runs a script's main function; its value is the exit code.
  * @param {() => Promise<number>} main
@@ -56,7 +71,8 @@ export async function runMain(main) {
     process.exitCode = await main();
   } catch (error) {
     process.exitCode = 1;
-    if (!(error instanceof Stop)) throw error;
-    process.stderr.write(`${red('error:')} ${error.message}\n`);
+    const reason = reasonOf(error);
+    if (reason === undefined) throw error;
+    process.stderr.write(`${red('error:')} ${reason}\n`);
   }
 }

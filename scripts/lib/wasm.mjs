@@ -1,16 +1,15 @@
 /**
- * CMake builds, and what they leave in dist/.
+ * What is in dist/: the modules, the configuration and the Worker.
  *
- * Rules: a file in dist/ is written only when its bytes change, so that whoever watches it
- * (wrangler) reloads only then. Nothing to do costs about a quarter of a second.
+ * Rules: a file in dist/ is written whole, and only when its bytes change, so that whoever watches
+ * it (wrangler) reloads only then.
  */
 
-import {
-  copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync,
-} from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { cmakeBuild } from './cmake.mjs';
+import { readIfThere, removeUnfinished, unfinishedName, writeWhole } from './files.mjs';
 import { offlineEnvironment, pinnedNode, root, wranglerCli } from './machine.mjs';
 import { run } from './process.mjs';
 import { Stop, kilobytes } from './terminal.mjs';
@@ -24,52 +23,21 @@ export const modules = /** @type {const} */ ({
 });
 
 /**
- * Configures (when needed) and builds a preset. Throws Stop with the compiler's output.
- * @param {string} preset @param {string} [target] only this
- */
-export async function cmakeBuild(preset, target) {
-  const folder = join(root, 'build', preset);
-  // CMake looks after CMakeLists.txt itself, but not after the presets it was once started with.
-  if (modifiedMs(join(folder, 'build.ninja')) < modifiedMs(join(root, 'CMakePresets.json'))) {
-    await cmake(['--preset', preset], `configure ${preset}`);
-  }
-  const jobs = String(availableParallelism());
-  const what = target === undefined ? [] : ['--target', target];
-  await cmake(['--build', '--preset', preset, '--parallel', jobs, ...what], `build ${preset}`);
-  return folder;
-}
-
-/** @param {string[]} args @param {string} label */
-async function cmake(args, label) {
-  const { code, output } = await run('cmake', args, { cwd: root, label });
-  if (code === 127) throw new Stop('cmake is missing; install with: npm run setup');
-  // All of it is shown, but for progress and the command under each "FAILED:".
-  if (code !== 0) {
-    const lines = output.split('\n').filter((line, index, all) =>
-      !/^\[\d+\/\d+\] /.test(line) && !(all[index - 1]?.startsWith('FAILED: ')));
-    throw new Stop(`${label} failed\n${lines.join('\n').trim()}`);
-  }
-}
-
-/** @param {string} path */
-function modifiedMs(path) {
-  return existsSync(path) ? statSync(path).mtimeMs : 0;
-}
-
-/**
  * Builds one module into dist/.
  * @param {keyof typeof modules} toolchain
+ * @param {string} [tree]
  */
-export async function buildModule(toolchain) {
+export async function buildModule(toolchain, tree = root) {
   const { preset, file } = modules[toolchain];
-  const folder = await cmakeBuild(preset);
-  const built = join(folder, 'spillway.wasm');
-  if (!existsSync(built)) throw new Stop(`${preset} left no spillway.wasm: is src/wasm.cpp there?`);
-  const target = join(dist, file);
-  mkdirSync(dist, { recursive: true });
-  if (!existsSync(target) || !readFileSync(built).equals(readFileSync(target))) {
-    copyFileSync(built, target);
-  }
+  const built = async (/** @type {boolean} */ anew) => {
+    const bytes = readIfThere(join(await cmakeBuild(preset, { anew, tree }), 'spillway.wasm'));
+    return bytes !== undefined && WebAssembly.validate(bytes) ? bytes : undefined;
+  };
+  // Ninja goes by a file's time: to it, one that was cut off is made.
+  const bytes = await built(false) ?? await built(true);
+  if (bytes === undefined) throw new Stop(`${preset} left no module: is src/wasm.cpp there?`);
+  const target = join(tree, 'dist', file);
+  writeWhole(target, bytes);
   return target;
 }
 
@@ -78,8 +46,7 @@ export async function buildModule(toolchain) {
  * A Worker has no files at run time, so the configuration is part of the bundle.
  */
 export function writeConfig() {
-  const source = join(root, 'spillway.config.json');
-  const text = existsSync(source) ? readFileSync(source, 'utf8') : '{}\n';
+  const text = readIfThere(join(root, 'spillway.config.json'))?.toString() ?? '{}\n';
   let value;
   try {
     value = JSON.parse(text);
@@ -89,9 +56,7 @@ export function writeConfig() {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Stop('spillway.config.json must hold one JSON object');
   }
-  const target = join(dist, 'spillway.config.json');
-  mkdirSync(dist, { recursive: true });
-  if (!existsSync(target) || readFileSync(target, 'utf8') !== text) writeFileSync(target, text);
+  writeWhole(join(dist, 'spillway.config.json'), text);
 }
 
 /**
@@ -100,15 +65,19 @@ export function writeConfig() {
  * @returns {Promise<string[]>} the files that are uploaded
  */
 export async function buildWorker() {
-  const outdir = join(dist, 'worker');
-  rmSync(outdir, { recursive: true, force: true });
+  const target = join(dist, 'worker');
+  const outdir = unfinishedName(target);
+  mkdirSync(dist, { recursive: true });
+  removeUnfinished(target);
   const { code, output } = await run(
     pinnedNode(), [wranglerCli, 'deploy', '--dry-run', '--outdir', outdir],
     { cwd: root, env: offlineEnvironment(), label: 'wrangler deploy --dry-run' },
   );
   if (code !== 0) throw new Stop(`wrangler deploy --dry-run failed\n${output.trim()}`);
-  return readdirSync(outdir).filter((name) => /\.(js|wasm)$/.test(name)).sort()
-    .map((name) => join(outdir, name));
+  rmSync(target, { recursive: true, force: true });
+  renameSync(outdir, target);
+  return readdirSync(target).filter((name) => /\.(js|wasm)$/.test(name)).sort()
+    .map((name) => join(target, name));
 }
 
 /** @param {string} path */

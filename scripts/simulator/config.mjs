@@ -31,7 +31,7 @@ export function simulatorConfig(baseUrl) {
   /** @param {string} name @param {string} dialect @param {string} path @param {object} [headers] */
   const provider = (name, dialect, path, headers) => ({
     name, dialect, base_url: `${origin}${path}`, keys: [], auth: 'none', simulated: true,
-    ...(headers ? { headers } : {}),
+    regular_stream: true, ...(headers ? { headers } : {}),
   });
   const chain = ['sim-openai:unstable', 'sim-anthropic:steady', 'sim-gemini:steady'];
   return {
