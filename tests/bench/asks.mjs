@@ -51,6 +51,18 @@ export function askSpillway(provider, answer, include_usage = true) {
   };
 }
 
+/** The same for a client that does not stream. @param {Ask} ask @returns {Ask} */
+export function notStreamed({ body, ...ask }) {
+  const { stream, stream_options, ...rest } = /** @type {Record<string, unknown>} */ (body);
+  return { ...ask, body: rest };
+}
+
+/** Of Spillway: from a whole body of the provider's. @param {Ask} ask @returns {Ask} */
+export function wholeUpstream(ask) {
+  const { body, ...rest } = notStreamed(ask);
+  return { ...rest, body: { ...body, spillway: { upstream: 'whole' } } };
+}
+
 /**
  * Of a yardstick, which passes it on as it is: the provider's own dialect.
  * @param {Dialect} provider

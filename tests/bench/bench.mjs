@@ -8,12 +8,14 @@
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ensureModules, ensurePackages } from '../../scripts/lib/machine.mjs';
+import { ensureModules } from '../../scripts/lib/machine.mjs';
+import { ensurePackages } from '../../scripts/lib/packages.mjs';
 import {
   Stop, bold, runMain, say, secondsSince, yellow,
 } from '../../scripts/lib/terminal.mjs';
 import { buildModule, buildWorker, writeConfig } from '../../scripts/lib/wasm.mjs';
 import { contestants, others } from './contestants.mjs';
+import { answer } from './figures/answer.mjs';
 import { capacity } from './figures/capacity.mjs';
 import { chunk } from './figures/chunk.mjs';
 import { cold } from './figures/cold.mjs';
@@ -44,7 +46,8 @@ import { Setting, buildProbe, ensureNode24 } from './setting.mjs';
 
 /** @type {Figure[]} */
 const figures = [
-  size, start, failover, firstToken, compare, lag, capacity, resident, isolate, cold, chunk, memory,
+  size, start, failover, firstToken, compare, lag, capacity, answer, resident,
+  isolate, cold, chunk, memory,
 ];
 
 /** @param {number} share */
@@ -54,8 +57,8 @@ const kHeartbeatMs = 20_000;
 
 const usage = `usage: npm run bench [-- OPTIONS]
 
-Builds, measures for about twelve minutes and prints figures beside their targets, and a table of
-contestants.
+Builds, measures for about a quarter of an hour and prints figures beside their targets, and a table
+of contestants.
 
   --only NAME[,NAME…]  some figures
   --quick              a quarter of the samples: to see that it runs, not to quote

@@ -31,6 +31,14 @@ const endsBody = (piece) =>
   piece.length >= kLastChunk.length && piece.subarray(-kLastChunk.length).equals(kLastChunk);
 const kLastChunk = Buffer.from('0\r\n\r\n');
 
+/** How long a response is in all, where its head says so. @param {Buffer} first  its first piece */
+function bytesAnnounced(first) {
+  const body = first.indexOf(kHeadEnd) + kHeadEnd.length;
+  const [, length] = /^content-length: (\d+)/im.exec(first.toString('latin1', 0, body)) ?? [];
+  return length === undefined ? Infinity : body + Number(length);
+}
+const kHeadEnd = '\r\n\r\n';
+
 /** One request and its answer. */
 export class Conversation {
   /** Milliseconds from the request to the first content; -1: there was none. */
@@ -46,6 +54,7 @@ export class Conversation {
     /** @type {Buffer[]} */
     const pieces = [];
     let asked = 0;
+    let missing = 0;
     let finish = () => {};
     const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => {
       asked = performance.now();
@@ -67,7 +76,8 @@ export class Conversation {
         look?.(piece);
         pieces.push(piece);
         // Not everybody closes the connection then, as was asked for.
-        if (endsBody(piece)) finish();
+        missing = (pieces.length === 1 ? bytesAnnounced(piece) : missing) - piece.length;
+        if (missing <= 0 || endsBody(piece)) finish();
         if (this.first_ms >= 0 || !piece.includes(content)) return;
         this.first_ms = performance.now() - asked;
         resolve();

@@ -8,15 +8,17 @@ import { join } from 'node:path';
 import { root } from '../../scripts/lib/machine.mjs';
 import { run, start } from '../../scripts/lib/process.mjs';
 import { Stop } from '../../scripts/lib/terminal.mjs';
+import { toolEnvironment, tools } from '../../scripts/lib/tools.mjs';
 import { simulatorConfig } from '../../scripts/simulator/config.mjs';
 import { Cores } from './cores.mjs';
 import { serveAiSdk, servePortkey } from './others.mjs';
+import { serveSpillwayOnNode } from './node.mjs';
 import { serveIsolates, serveSpillway, serveYardstick } from './workerd.mjs';
 
 /** @typedef {import('./workerd.mjs').Worker} Worker */
 /**
- * @typedef {'spillway' | 'isolates' | 'portkey' | 'ai-sdk' | import('./workerd.mjs').Yardstick
- *   } ServerName
+ * @typedef {'spillway' | 'spillway-node' | 'isolates' | 'portkey' | 'ai-sdk'
+ *   | import('./workerd.mjs').Yardstick} ServerName
  */
 
 /**
@@ -77,6 +79,7 @@ export class Setting {
     switch (name) {
       case 'isolates': return serveIsolates(this.bundle, simulatorConfig(url), url);
       case 'spillway': return serveSpillway(this.bundle, simulatorConfig(url));
+      case 'spillway-node': return serveSpillwayOnNode(this.node24, simulatorConfig(url));
       case 'portkey': return servePortkey(this.node24);
       case 'ai-sdk': return serveAiSdk(url);
       default: return serveYardstick(name, url);
@@ -143,9 +146,9 @@ export async function buildProbe() {
   const folder = join(root, 'build/bench');
   const path = join(folder, 'probe.wasm');
   mkdirSync(folder, { recursive: true });
-  const { code, output } = await run('wasm-as', [
+  const { code, output } = await run(tools.wasmAs, [
     join(root, 'tests/bench/samples/probe.wat'), '-o', path,
-  ]);
+  ], { env: toolEnvironment() });
   if (code !== 0) throw new Stop(`wasm-as failed\n${output.trim()}`);
   return path;
 }

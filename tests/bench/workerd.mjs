@@ -93,7 +93,7 @@ const config :Workerd.Config = (
   };
 }
 
-/** @typedef {'native' | 'tee' | 'loop' | 'pull' | 'translate' | 'empty'} Yardstick */
+/** @typedef {'native' | 'tee' | 'loop' | 'pull' | 'text' | 'translate' | 'empty'} Yardstick */
 
 /**
  * One of the yardsticks in workers/.

@@ -74,9 +74,10 @@ export class CoreHost {
     this.wasm = new WebAssembly.Instance(module, {
       host: {
         fetch: (/** @type {number} */ exchange) => { this.exchange = exchange; },
-        cancel() {}, write: count, wake() {},
+        cancel() {}, read() {}, write: count, wake() {},
         respond: () => { this.responded += 1; },
         splice: () => { this.spliced = true; },
+        gather: () => {},
         end: () => { this.ended = true; },
         log: (/** @type {number} */ _, /** @type {number} */ at, /** @type {number} */ length) => {
           const bytes = new Uint8Array(this.wasm.memory.buffer, at, length);
@@ -104,6 +105,7 @@ export class CoreHost {
   /** @param {object} configuration */
   configure(configuration) {
     const refused = this.wasm.configure(this.put(encoder.encode(JSON.stringify(configuration))));
+    this.room = 0; // the core has taken it back
     if (refused) throw new Error(this.lines.at(-1));
   }
 
@@ -117,13 +119,9 @@ export class CoreHost {
       headers: { 'content-type': 'application/json' }, local: false, trusted: true,
     }));
     const body = encoder.encode(JSON.stringify(request));
-    const both = new Uint8Array(head.length + body.length);
-    both.set(head);
-    both.set(body, head.length);
-    this.put(both);
     this.exchange = 0;
-    this.wasm.open(now, 0x1234567, head.length, body.length);
-    this.room = 0;
+    const chat = this.wasm.open(now, 0x1234567, this.put(head));
+    this.wasm.on_body(now, chat, 1, this.put(body));
     if (!this.exchange) throw new Error(this.lines.at(-1) ?? 'the core asked for no upstream');
     const { exchange } = this;
     const answer = encoder.encode(JSON.stringify({ 'content-type': 'text/event-stream' }));
@@ -141,11 +139,13 @@ export class CoreHost {
 export const configuration = {
   config: [JSON.stringify({
     providers: {
-      'to-openai': { dialect: 'openai_chat', base_url: 'https://openai.example/v1', keys: [] },
+      'to-openai': {
+        dialect: 'openai_chat', base_url: 'https://openai.example/v1', keys: [],
+        regular_stream: true,
+      },
       // The transcript repairs what this one sends: nothing passes unread.
       'to-irregular': {
         dialect: 'openai_chat', base_url: 'https://irregular.example/v1', keys: [],
-        quirks: ['irregular_stream'],
       },
       'to-anthropic': { dialect: 'anthropic', base_url: 'https://anthropic.example/v1', keys: [] },
     },
