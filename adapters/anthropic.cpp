@@ -108,7 +108,8 @@ SPILLWAY_RARE void tell_no_text(const Block& block, CallKey key, Events& out) {
   } else if (type == "redacted_thinking") {
     out.emplace_back(Reasoning{{}, block.data});
   } else if (type == "input_json_delta") {
-    if (!block.partial_json.empty()) out.emplace_back(ToolArguments{key, block.partial_json});
+    if (!block.partial_json.empty())
+      out.emplace_back(ToolArguments{key, block.partial_json, false});
   } else if (type == "tool_use") {
     out.emplace_back(ToolCall{key, block.id, block.name, {}});
     // In a stream this is {} and the arguments follow.
@@ -144,12 +145,12 @@ SPILLWAY_RARE void read_output_details(Reader& in, Usage& usage) {
 // message so far.
 void tell_usage(Reader& in, Events& out) {
   if (!in.enter_object()) return;
-  std::int64_t uncached = -1;
-  Usage usage;
+  Counted counted;
+  Usage& usage = counted.usage;
   while (in.next_member()) {
     const std::string_view key = in.key();
     if (key == "input_tokens") {
-      uncached = read_tokens(in);
+      counted.input_uncached = read_tokens(in);
     } else if (key == "output_tokens") {
       usage.output = read_tokens(in);
     } else if (key == "cache_read_input_tokens") {
@@ -160,10 +161,7 @@ void tell_usage(Reader& in, Events& out) {
       read_output_details(in, usage);
     }
   }
-  if (uncached >= 0)
-    usage.input = uncached + std::max<std::int64_t>(usage.cache_read, 0) +
-                  std::max<std::int64_t>(usage.cache_write, 0);
-  out.emplace_back(Counted{usage});
+  out.emplace_back(counted);
 }
 
 SPILLWAY_RARE void tell_content(Reader& in, Events& out) {
@@ -242,12 +240,10 @@ SPILLWAY_RARE void tell_failed(std::string_view error, Events& out) {
 SPILLWAY_RARE void tell_done(Events& out) { out.emplace_back(Done{}); }
 
 void decode_frame(const Frame& frame, Events& out) {
-  if (frame.event == "error") return tell_failed(frame.data, out);
-  // Not of this dialect, but gateways that speak both send it.
-  if (frame.data == "[DONE]") return tell_done(out);
+  if (frame.event == "error") return tell_error(frame, out);
   Reader in(frame.data);
   const std::size_t told = out.size();
-  if (in.peek() != Type::object) return tell_garbled("expected a JSON object", told, out);
+  if (in.peek() != Type::object) return tell_no_object(frame.data, out);
   const JsonText type = tell_event(in, out);
   if (!in.finish()) return tell_garbled(in.problem(), told, out);
   if (type.escaped() == "error") tell_failed(frame.data, out);
@@ -274,6 +270,7 @@ const Dialect anthropic{
     .decode_frame = decode_frame,
     .decode_body = decode_body,
     .takes_audio = false,
+    .takes = anthropic_upstream::takes,
     .header_name = "anthropic-version",
     .header_value = "2023-06-01",
 };

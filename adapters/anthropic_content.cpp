@@ -12,26 +12,11 @@
 namespace spillway::adapters::anthropic_upstream {
 namespace {
 
-using json::Reader;
-using json::Type;
 using json::Writer;
 using translate::drop;
 using translate::has;
 
 constexpr std::size_t kToolIdSizeMax = 64;
-
-// Size of escaped text without the white space at its end.
-std::size_t size_without_white_end(std::string_view escaped) {
-  std::size_t size = 0;
-  for (std::size_t at = 0; at < escaped.size();) {
-    const bool is_escape = escaped[at] == '\\';
-    const char c = escaped[at + (is_escape ? 1 : 0)];
-    const bool is_white = is_escape ? c == 'n' || c == 'r' || c == 't' : c == ' ';
-    at += is_escape ? 2 : 1;
-    if (!is_white) size = at;
-  }
-  return size;
-}
 
 // The same id for a call and its result. One that is refused becomes a hash of itself.
 void write_tool_id(JsonText id, Writer& out) {
@@ -57,7 +42,9 @@ void write_tool_id(JsonText id, Writer& out) {
 }  // namespace
 
 bool ContentWriter::takes(const Content& part) {
-  return is_words(part) ? !is_blank(part.text) : takes_other(part);
+  if (is_words(part) ? !json::is_blank(part.text) : takes_other(part)) return true;
+  if (!part.cache_control.empty()) drop(dropped_, "cache_control");
+  return false;
 }
 
 bool ContentWriter::takes_other(const Content& part) {
@@ -94,10 +81,9 @@ bool ContentWriter::has_source(const Content& part) const {
 
 void ContentWriter::write(const Content& part) {
   if (!is_words(part)) return write_other(part);
-  std::string_view text = part.text.escaped();
-  if (&part == prefill_) text = text.substr(0, size_without_white_end(text));
-  out_.begin_object().key("type").string("text").key("text").text(JsonText::trusted(text));
-  if (!part.raw.empty()) write_cache_control(part.raw, out_);
+  out_.begin_object().key("type").string("text").key("text");
+  out_.text(&part == prefill_ ? json::without_white_end(part.text) : part.text);
+  write_cache_control(part.cache_control);
   out_.end_object();
 }
 
@@ -137,40 +123,56 @@ void ContentWriter::write_media(std::string_view type, const Content& part) {
   }
   out_.end_object();
   if (part.kind == Content::Kind::file && !part.detail.empty()) out_.key("title").text(part.detail);
-  write_cache_control(part.raw, out_);
+  write_cache_control(part.cache_control);
   out_.end_object();
 }
 
 void ContentWriter::write_tool_call(const Content& part) {
   out_.begin_object().key("type").string("tool_use").key("id");
   write_tool_id(part.id, out_);
-  out_.key("name").text(part.name).key("input").raw(part.arguments).end_object();
+  out_.key("name").text(part.name).key("input");
+  translate::write_arguments(part.arguments, out_);
+  write_cache_control(part.cache_control);
+  out_.end_object();
 }
 
 void ContentWriter::write_tool_result(const Content& part) {
   out_.begin_object().key("type").string("tool_result").key("tool_use_id");
   write_tool_id(part.id, out_);
   if (!part.parts.empty()) {
-    out_.key("content").begin_array();
-    for (const Content& piece : part.parts)
-      if (takes(piece)) write(piece);
-    out_.end_array();
-  } else if (!is_blank(part.text)) {
+    bool any = false;
+    for (const Content& piece : part.parts) {
+      if (!takes(piece)) continue;
+      if (!any) out_.key("content").begin_array();
+      any = true;
+      write(piece);
+    }
+    if (any) out_.end_array();
+  } else if (!json::is_blank(part.text)) {
     out_.key("content").text(part.text);
   }
   if (part.is_error) out_.key("is_error").boolean(true);
+  write_cache_control(part.cache_control);
   out_.end_object();
 }
 
-bool is_blank(JsonText text) { return size_without_white_end(text.escaped()) == 0; }
+void ContentWriter::write_cache_control(std::string_view control) {
+  if (control.empty()) return;
+  if (marks_skipped_ > 0) {
+    --marks_skipped_;
+    drop(dropped_, "cache_control");
+  } else {
+    out_.key("cache_control").raw(control);
+  }
+}
 
-void write_cache_control(std::string_view raw, Writer& out) {
-  if (raw.find("\"cache_control\"") == std::string_view::npos) return;
-  Reader in(raw);
-  in.enter_object();
-  while (in.next_member())
-    if (in.key() == "cache_control" && in.peek() == Type::object)
-      out.key("cache_control").raw(in.raw());
+bool takes(const Content& part, quirk::Set quirks) {
+  Target target;
+  target.quirks = quirks;
+  std::string nothing;
+  Writer out(nothing);
+  Dropped dropped;
+  return ContentWriter(target, out, dropped).takes(part);
 }
 
 }  // namespace spillway::adapters::anthropic_upstream

@@ -43,9 +43,11 @@ class RequestWriter {
     out_.key("model").string(target_.model);
     out_.key("max_tokens").integer(output_tokens_max_);
     out_.key("stream").boolean(target_.stream);
+    const std::size_t tools_skipped = request_.cache_marks > 0 ? skip_cache_marks() : 0;
     write_system();
     write_messages();
     if (!request_.tools.empty()) {
+      content_.skip_cache_marks(tools_skipped);
       write_tools();
       write_tool_choice();
     }
@@ -55,6 +57,7 @@ class RequestWriter {
       write_sampling();
     if (!request_.stop.empty()) write_stop();
     if (!request_.user.empty()) write_user();
+    if (!request_.cache_control.empty()) out_.key("cache_control").raw(request_.cache_control);
     drop_the_rest();
     out_.end_object();
   }
@@ -68,6 +71,19 @@ class RequestWriter {
         engine > 0 ? std::min(engine, limits::anthropic_output_tokens)
                    : limits::anthropic_output_tokens_unknown);
     if (engine > 0) output_tokens_max_ = std::min(output_tokens_max_, engine);
+  }
+
+  // The last part of the conversation that is sent, if it is the assistant's.
+  [[nodiscard]] const Content* last_taken_of_model() const {
+    const bool instructions_too = translate::only_instructs(request_);
+    for (auto message = request_.messages.rbegin(); message != request_.messages.rend();
+         ++message) {
+      if (translate::instructs(*message) && !instructions_too) continue;
+      for (auto part = message->content.rbegin(); part != message->content.rend(); ++part)
+        if (takes(*part, target_.quirks))
+          return message->role == Role::assistant ? &*part : nullptr;
+    }
+    return nullptr;
   }
 
   // Whether the answer goes on from words of the assistant that a thinking model would have begun
@@ -86,7 +102,7 @@ class RequestWriter {
     const bool is_signed = any([](const Content& part) {
       return part.kind == Content::Kind::reasoning && !part.signature.empty();
     });
-    return last == request_.messages.rbegin() || (calls && !is_signed);
+    return last_taken_of_model() != nullptr || (calls && !is_signed);
   }
 
   SPILLWAY_RARE void choose_budget(std::int64_t tokens) {
@@ -124,6 +140,20 @@ class RequestWriter {
     if (!is_off && !translate::forces_tool(request_, target_)) thinking_ = Thinking::adaptive;
   }
 
+  // Of too many breakpoints the first are left out: the later ones cache what these would. Tools
+  // come first in a prompt, but are written last. Returns how many of theirs.
+  SPILLWAY_RARE std::size_t skip_cache_marks() {
+    const std::size_t marks = request_.cache_marks;
+    if (marks <= limits::anthropic_cache_marks_max) return 0;
+    const std::size_t excess = marks - limits::anthropic_cache_marks_max;
+    const auto of_tools = static_cast<std::size_t>(
+        std::count_if(request_.tools.begin(), request_.tools.end(),
+                      [](const Tool& tool) { return !tool.cache_control.empty(); }));
+    const std::size_t tools_skipped = std::min(excess, of_tools);
+    content_.skip_cache_marks(excess - tools_skipped);
+    return tools_skipped;
+  }
+
   [[nodiscard]] bool needs_format_instruction() const {
     return request_.response_format.kind == ResponseFormat::Kind::json_object;
   }
@@ -137,7 +167,7 @@ class RequestWriter {
     translate::instruct(request_, [&](const Message&, const Content& part) {
       if (part.kind != Content::Kind::text) {
         drop(dropped_, "messages.content");
-      } else if (!is_blank(part.text)) {
+      } else if (content_.takes(part)) {
         begin();
         content_.write(part);
       }
@@ -157,10 +187,7 @@ class RequestWriter {
   }
 
   void write_messages() {
-    const bool is_prefilled =
-        !request_.messages.empty() && request_.messages.back().role == Role::assistant;
-    if (is_prefilled && !request_.messages.back().content.empty())
-      content_.set_prefill(request_.messages.back().content.back());
+    content_.set_prefill(last_taken_of_model());
     out_.key("messages").begin_array();
     Conversation conversation(kStyle, out_);
     translate::converse(request_, [&](const Message& message, const Content& part) {
@@ -185,8 +212,8 @@ class RequestWriter {
       out_.begin_object().key("name").text(tool.name);
       if (!tool.description.empty()) out_.key("description").text(tool.description);
       out_.key("input_schema");
-      write_input_schema(tool.parameters, out_);
-      write_cache_control(tool.raw, out_);
+      if (write_input_schema(tool.parameters, out_)) drop(dropped_, "tools.parameters");
+      content_.write_cache_control(tool.cache_control);
       out_.end_object();
     }
     out_.end_array();
@@ -276,7 +303,7 @@ class RequestWriter {
   SPILLWAY_RARE void write_stop() {
     bool any = false;
     for (const JsonText& sequence : request_.stop) {
-      if (is_blank(sequence) || has(target_, quirk::no_stop)) {
+      if (json::is_blank(sequence) || has(target_, quirk::no_stop)) {
         drop(dropped_, "stop");
         continue;
       }

@@ -23,7 +23,6 @@ struct Keyword {
 };
 constexpr std::array kKeywords{
     Keyword{"items", Holds::schema},
-    Keyword{"not", Holds::schema},
     Keyword{"anyOf", Holds::schemas},
     Keyword{"oneOf", Holds::schemas},
     Keyword{"allOf", Holds::schemas},
@@ -42,7 +41,26 @@ constexpr std::array kKeywords{
     Keyword{"uniqueItems", Holds::refused},
     Keyword{"minProperties", Holds::refused},
     Keyword{"maxProperties", Holds::refused},
+    Keyword{"patternProperties", Holds::refused},
+    Keyword{"propertyNames", Holds::refused},
+    Keyword{"unevaluatedProperties", Holds::refused},
+    Keyword{"unevaluatedItems", Holds::refused},
+    Keyword{"contains", Holds::refused},
+    Keyword{"minContains", Holds::refused},
+    Keyword{"maxContains", Holds::refused},
+    Keyword{"dependentRequired", Holds::refused},
+    Keyword{"dependentSchemas", Holds::refused},
+    Keyword{"dependencies", Holds::refused},
+    Keyword{"not", Holds::refused},
+    Keyword{"if", Holds::refused},
+    Keyword{"then", Holds::refused},
+    Keyword{"else", Holds::refused},
 };
+
+// Of `format`.
+constexpr std::array<std::string_view, 10> kFormats{
+    R"("date-time")", R"("date")", R"("time")", R"("duration")", R"("email")",
+    R"("hostname")",  R"("uri")",  R"("ipv4")", R"("ipv6")",     R"("uuid")"};
 
 Holds what_holds(std::string_view name) {
   const auto found = std::find_if(kKeywords.begin(), kKeywords.end(),
@@ -60,45 +78,67 @@ class SchemaWriter {
       out_.raw(in_.raw());
       return;
     }
-    bool is_object = false;
+    Seen seen;
     out_.begin_object();
     in_.enter_object();
-    while (in_.next_member()) is_object = member() || is_object;
-    if (is_object) out_.key("additionalProperties").boolean(false);
+    while (in_.next_member()) member(seen);
+    if (seen.is_object) out_.key("additionalProperties").boolean(false);
+    // Nothing but {} is left of an object that may hold anything.
+    loosened_ = loosened_ || (seen.is_object && !seen.has_properties && !seen.is_closed);
     out_.end_object();
   }
   [[nodiscard]] bool loosened() const { return loosened_; }
 
  private:
-  // True when the member tells that the schema is one of an object.
-  bool member() {
-    const bool has_properties = in_.key() == "properties";
-    const bool is_type = in_.key() == "type";
+  // What the members of one schema have told so far.
+  struct Seen {
+    bool is_object = false;
+    bool has_properties = false;
+    bool is_closed = false;
+    bool has_choice = false;  // anyOf, or oneOf that is written as such
+  };
+
+  void member(Seen& seen) {
     if (in_.key() == "additionalProperties") {
-      loosened_ = in_.raw() != "false" || loosened_;
-      return false;
+      seen.is_closed = in_.raw() == "false";
+      loosened_ = loosened_ || !seen.is_closed;
+      return;
     }
-    if (in_.key() == "minItems") {
-      const std::string_view count = in_.raw();
-      if (count == "0" || count == "1") {
-        out_.key("minItems").raw(count);
-      } else {
-        loosened_ = true;
-      }
-      return false;
-    }
+    if (in_.key() == "minItems" || in_.key() == "format") return write_if_taken(in_.escaped_key());
+    const bool is_one_of = in_.key() == "oneOf";
+    const bool is_choice = is_one_of || in_.key() == "anyOf";
     const Holds holds = what_holds(in_.key());
-    if (holds == Holds::refused) {
+    // Of several that match, one more than one may.
+    loosened_ = loosened_ || is_one_of;
+    if (holds == Holds::refused || (is_choice && seen.has_choice)) {
       in_.skip();
       loosened_ = true;
-      return false;
+      return;
     }
-    out_.key(in_.key() == "oneOf" ? JsonText::plain("anyOf") : in_.escaped_key());
-    const std::string_view value = write_value(holds);
-    return has_properties || (is_type && value.find("\"object\"") != std::string_view::npos);
+    seen.has_choice = seen.has_choice || is_choice;
+    const bool is_type = in_.key() == "type";
+    const bool is_properties = in_.key() == "properties";
+    out_.key(is_one_of ? JsonText::plain("anyOf") : in_.escaped_key());
+    const std::size_t begin = out_.out().size();
+    write_value(holds);
+    const std::string_view written = std::string_view(out_.out()).substr(begin);
+    if (is_properties) seen.has_properties = !json::is_empty(written);
+    seen.is_object = seen.is_object || is_properties ||
+                     (is_type && written.find("\"object\"") != std::string_view::npos);
   }
 
-  std::string_view write_value(Holds holds) {
+  // Keywords of which only some values are taken.
+  void write_if_taken(JsonText keyword) {
+    const bool is_format = in_.key() == "format";
+    const std::string_view value = in_.raw();
+    const bool taken = is_format
+                           ? std::find(kFormats.begin(), kFormats.end(), value) != kFormats.end()
+                           : value == "0" || value == "1";
+    loosened_ = loosened_ || !taken;
+    if (taken) out_.key(keyword).raw(value);
+  }
+
+  void write_value(Holds holds) {
     const Type type = in_.peek();
     if (holds == Holds::schema) {
       schema();
@@ -116,11 +156,8 @@ class SchemaWriter {
       }
       out_.end_object();
     } else {
-      const std::string_view value = in_.raw();
-      out_.raw(value);
-      return value;
+      out_.raw(in_.raw());
     }
-    return {};
   }
 
   Reader in_;
@@ -136,30 +173,38 @@ bool write_output_schema(std::string_view schema, Writer& out) {
   return writer.loosened();
 }
 
-void write_input_schema(std::string_view schema, Writer& out) {
+bool write_input_schema(std::string_view schema, Writer& out) {
+  const auto is_choice = [](std::string_view key) {
+    return key == "anyOf" || key == "oneOf" || key == "allOf";
+  };
   Reader in(schema);
   bool has_type = false;
+  bool has_choice = false;
   bool is_empty = true;
   if (in.peek() == Type::object && in.enter_object()) {
     while (in.next_member()) {
       is_empty = false;
       has_type = has_type || in.key() == "type";
+      has_choice = has_choice || is_choice(in.key());
     }
   }
-  if (has_type) {
+  if (has_type && !has_choice) {
     out.raw(schema);
-    return;
+    return false;
   }
-  out.begin_object().key("type").string("object");
+  out.begin_object();
+  if (!has_type) out.key("type").string("object");
   if (is_empty) out.key("properties").begin_object().end_object();
   Reader again(schema);
   if (!is_empty && again.enter_object()) {
     while (again.next_member()) {
+      if (is_choice(again.key())) continue;
       out.key(again.escaped_key());
       out.raw(again.raw());
     }
   }
   out.end_object();
+  return has_choice;
 }
 
 }  // namespace spillway::adapters::anthropic_upstream

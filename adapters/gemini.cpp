@@ -12,6 +12,7 @@
 #include "adapters.h"
 #include "gemini_upstream.h"
 #include "rare.h"
+#include "text.h"
 
 namespace spillway::adapters {
 namespace {
@@ -82,7 +83,7 @@ SPILLWAY_RARE void read_function_call(Reader& in, Piece& part) {
 SPILLWAY_RARE void tell_call(Piece& part, Events& out) {
   part.call.signature = part.signature;
   out.emplace_back(part.call);
-  if (!part.arguments.empty()) out.emplace_back(ToolInput{kLatestCall, part.arguments});
+  out.emplace_back(ToolInput{kLatestCall, part.arguments.empty() ? "{}" : part.arguments});
 }
 
 SPILLWAY_RARE void tell_thought(JsonText text, JsonText signature, Events& out) {
@@ -123,7 +124,7 @@ struct Response {
   JsonText finish;
   bool has_failed = false;
   bool has_usage = false;
-  Usage usage;
+  Counted counted;
 };
 
 void tell_candidate(Reader& in, Response& response, Events& out) {
@@ -147,30 +148,23 @@ void tell_candidate(Reader& in, Response& response, Events& out) {
 void read_usage(Reader& in, Response& response) {
   struct Member {
     std::string_view name;
-    std::int64_t tokens = -1;
+    std::int64_t* count;
   };
-  std::array<Member, 5> counts{{{"promptTokenCount"},
-                                {"toolUsePromptTokenCount"},
-                                {"candidatesTokenCount"},
-                                {"thoughtsTokenCount"},
-                                {"cachedContentTokenCount"}}};
+  Counted& counted = response.counted;
+  const std::array<Member, 6> members{{{"promptTokenCount", &counted.usage.input},
+                                       {"toolUsePromptTokenCount", &counted.input_tools},
+                                       {"candidatesTokenCount", &counted.output_unreasoned},
+                                       {"thoughtsTokenCount", &counted.usage.reasoning},
+                                       {"cachedContentTokenCount", &counted.usage.cache_read},
+                                       {"totalTokenCount", &counted.usage.total}}};
   if (!in.enter_object()) return;
   while (in.next_member())
-    for (Member& member : counts)
+    for (const Member& member : members)
       if (member.name == in.key()) {
-        member.tokens = read_tokens(in);
-        response.has_usage = response.has_usage || member.tokens >= 0;
+        *member.count = read_tokens(in);
+        response.has_usage = response.has_usage || *member.count >= 0;
         break;
       }
-  const auto sum = [](const Member& a, const Member& b) {
-    if (a.tokens < 0 && b.tokens < 0) return std::int64_t{-1};
-    return std::max<std::int64_t>(a.tokens, 0) + std::max<std::int64_t>(b.tokens, 0);
-  };
-  const auto& [prompt, tools, candidates, thoughts, cached] = counts;
-  response.usage.input = sum(prompt, tools);
-  response.usage.output = sum(candidates, thoughts);
-  response.usage.reasoning = thoughts.tokens;
-  response.usage.cache_read = cached.tokens;
 }
 
 // A prompt that was refused is answered with 200, a reason, and no candidates.
@@ -190,7 +184,7 @@ SPILLWAY_RARE void tell_end(const Response& response, std::string_view data, Eve
     went_wrong = reason == FinishReason::failed;
     if (!went_wrong) out.emplace_back(Finished{reason, response.finish});
   }
-  if (response.has_usage) out.emplace_back(Counted{response.usage});
+  if (response.has_usage) out.emplace_back(response.counted);
   if (response.has_failed) {
     out.emplace_back(Failed{data, {}});
   } else if (went_wrong) {
@@ -242,7 +236,16 @@ bool tell_responses(std::string_view data, Events& out) {
   return false;
 }
 
-void decode_frame(const Frame& frame, Events& out) { tell_responses(frame.data, out); }
+void decode_frame(const Frame& frame, Events& out) {
+  const std::string_view data = trimmed(frame.data);
+  if (frame.event == "error") {
+    tell_error(frame, out);
+  } else if (starts_with(data, "{") || (starts_with(data, "[") && json::valid(data))) {
+    tell_responses(data, out);
+  } else {
+    tell_no_object(data, out);
+  }
+}
 
 void decode_body(std::string_view body, Events& out) {
   if (tell_responses(body, out)) out.emplace_back(Done{});
@@ -257,6 +260,7 @@ const Dialect gemini{
     .encode_request = gemini_upstream::encode_request,
     .decode_frame = decode_frame,
     .decode_body = decode_body,
+    .takes = gemini_upstream::takes,
 };
 
 }  // namespace spillway::adapters

@@ -4,6 +4,7 @@
 //
 // Rules: no part is empty; a result names its function and is an object; calls carry a signature.
 
+#include <algorithm>
 #include <array>
 
 #include "gemini_upstream.h"
@@ -36,9 +37,10 @@ constexpr std::array kExtensions{
 
 std::string_view media_type_of(JsonText url) {
   const std::string_view path = url.escaped().substr(0, url.escaped().find_first_of("?#"));
+  const auto is_same = [](char small, char any) { return small == any || small == (any | 0x20); };
   for (const Extension& row : kExtensions)
     if (path.size() > row.ending.size() &&
-        path.substr(path.size() - row.ending.size()) == row.ending)
+        std::equal(row.ending.rbegin(), row.ending.rend(), path.rbegin(), is_same))
       return row.media_type;
   return {};
 }
@@ -102,6 +104,13 @@ void ContentWriter::write(const Content& part, bool is_first_call) {
       out_.key("text").text(part.text);
   }
   out_.end_object();
+  if (!part.parts.empty()) write_media_of_result(part);
+}
+
+// Beside the result, in the same turn: inside of one not every model looks.
+void ContentWriter::write_media_of_result(const Content& result) {
+  for (const Content& piece : result.parts)
+    if (!is_words(piece) && takes(piece)) write(piece, false);
 }
 
 void ContentWriter::write_media(const Content& part) {
@@ -120,7 +129,9 @@ void ContentWriter::write_tool_call(const Content& part, bool is_first) {
   names_[part.id.escaped()] = part.name;
   out_.key("functionCall").begin_object();
   if (!part.id.empty()) out_.key("id").text(part.id);
-  out_.key("name").text(part.name).key("args").raw(part.arguments).end_object();
+  out_.key("name").text(part.name).key("args");
+  translate::write_arguments(part.arguments, out_);
+  out_.end_object();
   if (!part.signature.empty()) {
     out_.key("thoughtSignature").text(part.signature);
   } else if (is_first) {
@@ -136,21 +147,26 @@ void ContentWriter::write_tool_result(const Content& part) {
   if (!part.id.empty()) out_.key("id").text(part.id);
   out_.key("name").text(name).key("response");
   std::string joined(part.text.escaped());
-  for (const Content& piece : part.parts) {
-    if (piece.kind != Content::Kind::text) {
-      drop(dropped_, "messages.content");
-    } else {
-      joined += piece.text.escaped();
-    }
-  }
+  for (const Content& piece : part.parts)
+    if (is_words(piece)) joined += piece.text.escaped();
   const JsonText text = JsonText::trusted(joined);
-  const std::string plain = json::unescaped(text);
+  std::string plain = json::unescaped(text);
+  json::mend_halves(plain);  // escapes within escapes
   if (!part.is_error && json::valid(plain, Type::object)) {
     out_.raw(plain);
   } else {
     out_.begin_object().key(part.is_error ? "error" : "result").text(text).end_object();
   }
   out_.end_object();
+}
+
+bool takes(const Content& part, quirk::Set quirks) {
+  Target target;
+  target.quirks = quirks;
+  std::string nothing;
+  json::Writer out(nothing);
+  Dropped dropped;
+  return ContentWriter(target, out, dropped).takes(part);
 }
 
 }  // namespace spillway::adapters::gemini_upstream

@@ -235,6 +235,7 @@ class RequestWriter {
 
   void drop_the_rest() {
     if (!request_.user.empty()) drop(dropped_, "user");
+    if (request_.cache_marks > 0) drop(dropped_, "cache_control");
     for (const Message& message : request_.messages)
       if (!message.name.empty() && message.role != Role::tool) drop(dropped_, "messages.name");
     translate::drop_extras(request_, dropped_);

@@ -27,15 +27,22 @@ class ContentWriter {
   void write(const Content& part, bool is_first_call);
 
  private:
+  static bool is_words(const Content& part) {
+    return part.kind == Content::Kind::text || part.kind == Content::Kind::refusal;
+  }
   [[nodiscard]] bool has_source(const Content& part) const;
   void write_media(const Content& part);
   void write_tool_call(const Content& part, bool is_first);
   void write_tool_result(const Content& part);
+  SPILLWAY_RARE void write_media_of_result(const Content& result);
 
   const Target& target_;
   json::Writer& out_;
   Dropped& dropped_;
   std::map<std::string_view, JsonText> names_;  // of the calls so far, by id
 };
+
+// Whether a part of a message would arrive.
+[[nodiscard]] SPILLWAY_RARE bool takes(const Content& part, quirk::Set quirks);
 
 }  // namespace spillway::adapters::gemini_upstream

@@ -94,6 +94,8 @@ SPILLWAY_RARE void read_usage(Reader& in, Chunk& chunk) {
       usage.input = read_tokens(in);
     } else if (in.key() == "completion_tokens") {
       usage.output = read_tokens(in);
+    } else if (in.key() == "total_tokens") {
+      usage.total = read_tokens(in);
     } else if (in.key() == "prompt_tokens_details") {
       read_token_details(in, "cached_tokens", usage.cache_read);
     } else if (in.key() == "completion_tokens_details") {
@@ -149,27 +151,34 @@ void read_function(Reader& in, ToolCall& call, JsonText& fragment, std::string_v
   }
 }
 
-SPILLWAY_RARE void read_tool_call(Reader& in, Events& out) {
+// `place`: in its list, which is its key where it has no index.
+SPILLWAY_RARE void read_tool_call(Reader& in, CallKey place, Events& out) {
   ToolCall call;
+  call.key = place;
   JsonText fragment;
   std::string_view object;
+  bool has_index = false;
   if (!in.enter_object()) return;
   while (in.next_member()) {
     if (in.key() == "index") {
+      has_index = true;
       call.key =
-          static_cast<CallKey>(std::clamp<std::int64_t>(in.integer().value_or(-1), -1, 1 << 20));
+          static_cast<CallKey>(std::clamp<std::int64_t>(in.integer().value_or(place), 0, 1 << 20));
     } else if (in.key() == "id") {
       call.id = in.string().value_or(JsonText());
+    } else if (in.key() == "type") {
+      call.is_typed = true;
     } else if (in.key() == "function") {
       read_function(in, call, fragment, object);
     }
   }
+  call.is_typed = call.is_typed && !has_index;
   const CallKey key = call.key;
   const bool begins = !call.id.empty() || !call.name.empty();
   if (begins) out.emplace_back(call);
   // Without arguments, too: that there is a call counts where its event is cut.
   if (!fragment.empty() || (!begins && object.empty()))
-    out.emplace_back(ToolArguments{key, fragment});
+    out.emplace_back(ToolArguments{key, fragment, true});
   if (!object.empty()) out.emplace_back(ToolInput{key, object});
 }
 
@@ -183,7 +192,8 @@ SPILLWAY_RARE void read_legacy_call(Reader& in, Events& out) {
   if (in.peek() != Type::object) return;
   read_function(in, call, fragment, object);
   if (!call.name.empty()) out.emplace_back(call);
-  if (!fragment.empty() || call.name.empty()) out.emplace_back(ToolArguments{call.key, fragment});
+  if (!fragment.empty() || call.name.empty())
+    out.emplace_back(ToolArguments{call.key, fragment, true});
 }
 
 // Spoken content: its words count, the sound passes verbatim.
@@ -225,7 +235,7 @@ SPILLWAY_RARE void read_rare_member(Reader& in, bool& reasoned, Events& out) {
     if (!reasoned) reasoned = read_reasoning_details(in, out);
   } else if (key == "tool_calls") {
     if (!in.enter_array()) return;
-    while (in.next_element()) read_tool_call(in, out);
+    for (CallKey place = 0; in.next_element(); ++place) read_tool_call(in, place, out);
   } else if (key == "refusal") {
     const JsonText text = in.string().value_or(JsonText());
     if (!text.empty()) out.emplace_back(Refusal{text});
@@ -295,13 +305,13 @@ SPILLWAY_RARE void tell_end(const Chunk& chunk, std::string_view data, Events& o
   if (!chunk.finish.empty()) reason = finish_reason(chunk.finish);
   const bool has_failed = has_error || reason == FinishReason::failed;
   if (!has_failed && !chunk.finish.empty()) out.emplace_back(Finished{reason, chunk.finish});
-  if (chunk.has_usage) out.emplace_back(Counted{chunk.usage});
+  if (chunk.has_usage) out.emplace_back(Counted{chunk.usage, -1, -1, -1});
   if (has_failed) out.emplace_back(has_error ? Failed{data, {}} : Failed{{}, chunk.finish});
 }
 
 void decode(std::string_view data, std::string_view said_in, Events& out) {
   Reader in(data);
-  if (in.peek() != Type::object) return tell_garbled("expected a JSON object", out.size(), out);
+  if (in.peek() != Type::object) return tell_no_object(data, out);
   // The id and the model are told first; their place is kept, for members come in any order.
   const std::size_t first = out.size();
   out.emplace_back(Started{});
@@ -313,21 +323,20 @@ void decode(std::string_view data, std::string_view said_in, Events& out) {
 }
 
 SPILLWAY_RARE void tell_done(Events& out) { out.emplace_back(Done{}); }
-SPILLWAY_RARE void tell_failed(std::string_view error, Events& out) {
-  out.emplace_back(Failed{error, {}});
-}
 
 void decode_frame(const Frame& frame, Events& out) {
   if (frame.data == "[DONE]") {
     tell_done(out);
   } else if (frame.event == "error") {
-    tell_failed(frame.data, out);
+    tell_error(frame, out);
   } else {
     decode(frame.data, "delta", out);
   }
 }
 
 void decode_body(std::string_view body, Events& out) {
+  if (Reader(body).peek() != Type::object)
+    return tell_garbled("expected a JSON object", out.size(), out);
   decode(body, "message", out);
   if (!std::holds_alternative<Garbled>(out.back())) out.emplace_back(Done{});
 }
@@ -341,6 +350,7 @@ const Dialect openai_chat{
     .encode_request = openai_chat_upstream::encode_request,
     .decode_frame = decode_frame,
     .decode_body = decode_body,
+    .ends_with_usage = true,
     .decode_request = openai_chat_client::decode_request,
     .prepare = openai_chat_client::prepare,
     .encode_part = openai_chat_client::encode_part,

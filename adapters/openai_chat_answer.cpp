@@ -25,7 +25,7 @@ void write_usage(const Usage& usage, std::string_view paid, Writer& out) {
   out.begin_object();
   out.key("prompt_tokens").integer(input);
   out.key("completion_tokens").integer(output);
-  out.key("total_tokens").integer(input + output);
+  out.key("total_tokens").integer(usage.total > 0 ? usage.total : input + output);
   if (usage.cache_read >= 0)
     out.key("prompt_tokens_details")
         .begin_object()

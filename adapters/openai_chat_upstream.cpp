@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "limits.h"
 #include "rare.h"
 #include "translate.h"
 
@@ -19,8 +20,13 @@ using json::Type;
 using json::Writer;
 using translate::has;
 
-// Nine alphanumerics that depend on nothing but the id, so that a call and its result still match.
-SPILLWAY_RARE void write_short_id(JsonText id, Writer& out) {
+// As the client wrote it, or nine alphanumerics that depend on nothing but that, so that a call and
+// its result still match.
+SPILLWAY_RARE void write_tool_id(JsonText id, const Target& target, Writer& out) {
+  if (!has(target, quirk::short_tool_ids)) {
+    out.text(id);
+    return;
+  }
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
   std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
   for (const char c : id.escaped())
@@ -31,83 +37,185 @@ SPILLWAY_RARE void write_short_id(JsonText id, Writer& out) {
   out.end_text();
 }
 
-void write_tool_id(Reader& in, const Target& target, Writer& out) {
-  if (has(target, quirk::short_tool_ids) && in.peek() == Type::string) {
-    write_short_id(in.string().value_or(JsonText()), out);
-  } else {
-    out.raw(in.raw());
-  }
+// Whether a member must be there, though it holds nothing.
+bool is_needed(std::string_view key, std::string_view value) {
+  if (value == "null") return key == "content";
+  constexpr std::string_view kNeeded[] = {"content",    "text",   "id",
+                                          "parameters", "schema", "arguments"};
+  return std::find(std::begin(kNeeded), std::end(kNeeded), key) != std::end(kNeeded);
 }
 
-SPILLWAY_RARE void write_tool_calls(Reader& in, const Target& target, Writer& out) {
-  out.begin_array();
-  in.enter_array();
-  while (in.next_element()) {
-    if (in.peek() != Type::object) continue;
-    out.begin_object();
-    in.enter_object();
-    while (in.next_member()) {
-      out.key(in.escaped_key());
-      if (in.key() == "id") {
-        write_tool_id(in, target, out);
-      } else {
-        out.raw(in.raw());
-      }
-    }
-    out.end_object();
-  }
-  out.end_array();
+// Members with words of Chat Completions in them. What others hold is the client's own, a schema
+// among them: null means something there.
+bool is_of_dialect(std::string_view key) {
+  constexpr std::string_view kWords[] = {"content", "tool_calls",  "function",   "image_url",
+                                         "file",    "input_audio", "json_schema"};
+  return std::find(std::begin(kWords), std::end(kWords), key) != std::end(kWords);
 }
 
 bool is_reasoning(std::string_view key) {
   return key == "reasoning_content" || key == "reasoning" || key == "reasoning_details";
 }
 
+// Writes what the client wrote, member by member, without what strict engines refuse: members that
+// hold nothing, and words that only some engines know.
+class Sieve {
+ public:
+  Sieve(const Target& target, Writer& out, Dropped& dropped)
+      : target_(target), out_(out), dropped_(dropped) {}
+
+  void write(std::string_view object) { write_members(object, {}, 0); }
+  // Words from before there were tools become those of tools where `as_tools` says so.
+  void write(const Message& message, bool as_tools) {
+    message_ = &message;
+    as_tools_ = as_tools;
+    write_members(message.raw, {}, 0);
+  }
+
+ private:
+  // A message holds parts, and a part what is in it.
+  static constexpr int kDepth = 2;
+
+  void write_members(std::string_view object, std::string_view of, int depth) {
+    Reader in(object);
+    if (in.peek() != Type::object) {
+      out_.raw(object);
+      return;
+    }
+    out_.begin_object();
+    in.enter_object();
+    while (in.next_member()) write_member(in, of, depth);
+    if (message_ != nullptr && depth == 0) write_rest();
+    out_.end_object();
+  }
+
+  void write_member(Reader& in, std::string_view of, int depth) {
+    const std::string key(in.key().substr(0, limits::name_bytes_max));
+    const JsonText name = in.escaped_key();
+    const std::string_view value = in.raw();
+    if (json::is_empty(value) && !is_needed(key, value)) return;
+    if (key == "cache_control" && !has(target_, quirk::cache_control)) return;
+    if (message_ != nullptr && depth == 0 && write_own(key, value)) return;
+    out_.key(name);
+    if (message_ != nullptr && is_tool_id(key, of, depth)) {
+      write_tool_id(Reader(value).string().value_or(JsonText()), target_, out_);
+    } else {
+      write_value(value, key, depth);
+    }
+  }
+
+  // A member of the message itself that does not pass as it is; false: it does.
+  bool write_own(std::string_view key, std::string_view value) {
+    const bool is_result = as_tools_ && message_->role == Role::tool;
+    if (is_reasoning(key)) {
+      write_details(key, value);
+    } else if (key == "role" && is_result) {
+      out_.key(key).string("tool");
+    } else if (key == "role" && message_->role == Role::developer &&
+               has(target_, quirk::no_developer_role)) {
+      out_.key(key).string("system");
+    } else if (key == "content" && value == "null" && (is_result || says_nothing())) {
+      out_.key(key).string("");  // null is for a message that says something else
+    } else if (key == "function_call" && as_tools_) {
+      write_call(value);
+    } else {
+      return key == "name" && is_result;
+    }
+    return true;
+  }
+
+  // But what it thought, which is no answer.
+  [[nodiscard]] bool says_nothing() const {
+    return std::all_of(message_->content.begin(), message_->content.end(),
+                       [](const Content& part) { return part.kind == Content::Kind::reasoning; });
+  }
+
+  void write_call(std::string_view function) {
+    out_.key("tool_calls").begin_array().begin_object().key("id");
+    write_tool_id(message_->content.back().id, target_, out_);
+    out_.key("type").string("function").key("function").raw(function);
+    out_.end_object().end_array();
+  }
+
+  void write_value(std::string_view value, std::string_view key, int depth) {
+    Reader in(value);
+    if (depth == kDepth || !is_of_dialect(key)) {
+      out_.raw(value);
+    } else if (in.peek() != Type::array) {
+      write_members(value, key, depth + 1);
+    } else {
+      out_.begin_array();
+      in.enter_array();
+      while (in.next_element()) write_members(in.raw(), key, depth + 1);
+      out_.end_array();
+    }
+  }
+
+  static bool is_tool_id(std::string_view key, std::string_view of, int depth) {
+    return depth == 0 ? key == "tool_call_id" : of == "tool_calls" && key == "id";
+  }
+
+  void write_details(std::string_view key, std::string_view value) {
+    if (key != "reasoning_details") return;
+    if (has(target_, quirk::reasoning_details)) {
+      out_.key("reasoning_details").raw(value);
+    } else {
+      translate::drop(dropped_, "messages.reasoning_details");
+    }
+  }
+
+  void write_rest() {
+    if (as_tools_ && message_->role == Role::tool) {
+      out_.key("tool_call_id");
+      write_tool_id(message_->content.back().id, target_, out_);
+    }
+    const bool as_reasoning = has(target_, quirk::reasoning_history_as_reasoning);
+    const bool takes_reasoning = as_reasoning || has(target_, quirk::reasoning_history);
+    for (const Content& part : message_->content) {
+      if (part.kind != Content::Kind::reasoning) continue;
+      if (takes_reasoning) {
+        out_.key(as_reasoning ? "reasoning" : "reasoning_content").text(part.text);
+      } else {
+        translate::drop(dropped_, "messages.reasoning_content");
+      }
+    }
+  }
+
+  const Target& target_;
+  Writer& out_;
+  Dropped& dropped_;
+  const Message* message_ = nullptr;
+  bool as_tools_ = false;
+};
+
 // One message whose words the target does not take as they are: the same message, member by member.
-SPILLWAY_RARE void rewrite_message(const Message& message, const Target& target, Writer& out,
-                                   Dropped& dropped) {
-  Reader in(message.raw);
-  out.begin_object();
-  in.enter_object();
-  while (in.next_member()) {
-    if (is_reasoning(in.key())) continue;
-    out.key(in.escaped_key());
-    if (in.key() == "role" && message.role == Role::developer) {
-      out.string(has(target, quirk::no_developer_role) ? "system" : "developer");
-    } else if (in.key() == "tool_call_id") {
-      write_tool_id(in, target, out);
-    } else if (in.key() == "tool_calls" && in.peek() == Type::array) {
-      write_tool_calls(in, target, out);
-    } else {
-      out.raw(in.raw());
-    }
-  }
-  const bool as_reasoning = has(target, quirk::reasoning_history_as_reasoning);
-  const bool takes_reasoning = as_reasoning || has(target, quirk::reasoning_history);
-  for (const Content& part : message.content) {
-    if (part.kind != Content::Kind::reasoning) continue;
-    if (takes_reasoning) {
-      out.key(as_reasoning ? "reasoning" : "reasoning_content").text(part.text);
-    } else {
-      translate::drop(dropped, "messages.reasoning_content");
-    }
-  }
-  out.end_object();
+SPILLWAY_RARE void rewrite_message(const Message& message, bool as_tools, const Target& target,
+                                   Writer& out, Dropped& dropped) {
+  Sieve(target, out, dropped).write(message, as_tools);
 }
 
-void write_message(const Message& message, const Target& target, Writer& out, Dropped& dropped) {
-  const auto is = [](Content::Kind kind) {
-    return [kind](const Content& part) { return part.kind == kind; };
+// A tool, or what else passes whole.
+SPILLWAY_RARE void write_object(std::string_view raw, bool is_loose, const Target& target,
+                                Writer& out, Dropped& dropped) {
+  if (is_loose) {
+    Sieve(target, out, dropped).write(raw);
+  } else {
+    out.raw(raw);
+  }
+}
+
+void write_message(const Message& message, bool in_functions, const Target& target, Writer& out,
+                   Dropped& dropped) {
+  const auto calls = [](const Content& part) {
+    return part.kind == Content::Kind::tool_call || part.kind == Content::Kind::tool_result;
   };
-  const auto any = [&message](auto test) {
-    return std::any_of(message.content.begin(), message.content.end(), test);
-  };
-  const bool rewrite = (message.role == Role::developer && has(target, quirk::no_developer_role)) ||
-                       any(is(Content::Kind::reasoning)) ||
+  const bool as_tools = message.is_of_functions && !in_functions;
+  const bool rewrite = message.is_loose || as_tools ||
+                       (message.role == Role::developer && has(target, quirk::no_developer_role)) ||
                        (has(target, quirk::short_tool_ids) &&
-                        (any(is(Content::Kind::tool_call)) || any(is(Content::Kind::tool_result))));
+                        std::any_of(message.content.begin(), message.content.end(), calls));
   if (rewrite) {
-    rewrite_message(message, target, out, dropped);
+    rewrite_message(message, as_tools, target, out, dropped);
   } else {
     out.raw(message.raw);
   }
@@ -122,8 +230,9 @@ void write_stream_options(const ChatRequest& request, const Target& target, Writ
   if (in.enter_object())
     while (in.next_member()) {
       if (in.key() == "include_usage") continue;
-      out.key(in.escaped_key());
-      out.raw(in.raw());
+      const JsonText name = in.escaped_key();
+      if (in.null()) continue;
+      out.key(name).raw(in.raw());
     }
   out.key("include_usage").boolean(target.ask_usage);
   out.end_object();
@@ -169,13 +278,16 @@ SPILLWAY_RARE void write_tools(const ChatRequest& request, const Target& target,
   using Kind = ToolChoice::Kind;
   const ToolChoice& choice = request.tool_choice;
   const Kind kind = translate::choice_of(request, target, dropped);
-  const bool alone = kind == Kind::named && has(target, quirk::no_named_tool_choice);
-  if (!request.tools.empty()) {
-    out.key("tools").begin_array();
-    for (const Tool& tool : request.tools)
-      if (!alone || tool.name == choice.name) out.raw(tool.raw);
-    out.end_array();
-  }
+  // Where a call cannot be forced by name, its tool goes alone; of an unknown name the engine says
+  // so.
+  const bool alone = kind == Kind::named && has(target, quirk::no_named_tool_choice) &&
+                     std::any_of(request.tools.begin(), request.tools.end(),
+                                 [&choice](const Tool& tool) { return tool.name == choice.name; });
+  out.key("tools").begin_array();
+  for (const Tool& tool : request.tools)
+    if (!alone || tool.name == choice.name)
+      write_object(tool.raw, tool.is_loose, target, out, dropped);
+  out.end_array();
   if (kind == Kind::required || alone) {
     out.key("tool_choice").string("required");
   } else if (kind != choice.kind) {
@@ -207,6 +319,29 @@ SPILLWAY_RARE void write_effort(const ChatRequest& request, const Target& target
   }
 }
 
+SPILLWAY_RARE void write_format(const ChatRequest& request, const Target& target, Writer& out,
+                                Dropped& dropped) {
+  const ResponseFormat& format = request.response_format;
+  out.key("response_format");
+  write_object(format.raw, format.is_loose, target, out, dropped);
+}
+
+SPILLWAY_RARE void write_cache_control(const ChatRequest& request, const Target& target,
+                                       Writer& out, Dropped& dropped) {
+  if (!has(target, quirk::cache_control)) {
+    translate::drop(dropped, "cache_control");
+  } else if (!request.cache_control.empty()) {
+    out.key("cache_control").raw(request.cache_control);
+  }
+}
+
+// A server that nobody has recorded is sent the name that its client knows.
+std::string_view limit_name(const ChatRequest& request, const Target& target) {
+  if (has(target, quirk::max_completion_tokens)) return "max_completion_tokens";
+  return target.built_in || request.output_tokens_name.empty() ? "max_tokens"
+                                                               : request.output_tokens_name;
+}
+
 }  // namespace
 
 void append_path(const Target&, std::string& out) { out += "/chat/completions"; }
@@ -216,26 +351,26 @@ void encode_request(const ChatRequest& request, const Target& target, Writer& ou
   out.begin_object();
   out.key("model").string(target.model);
   out.key("messages").begin_array();
-  for (const Message& message : request.messages) write_message(message, target, out, dropped);
+  for (const Message& message : request.messages)
+    write_message(message, request.has_functions, target, out, dropped);
   out.end_array();
   write_stream_options(request, target, out);
   if (request.output_tokens_max) {
     std::int64_t tokens = *request.output_tokens_max;
     if (target.output_tokens_max > 0) tokens = std::min(tokens, target.output_tokens_max);
-    out.key(has(target, quirk::max_completion_tokens) ? "max_completion_tokens" : "max_tokens")
-        .integer(tokens);
+    out.key(limit_name(request, target)).integer(tokens);
   }
   write_sampling(request, target, out, dropped);
   if (!request.stop.empty()) write_stop(request, target, out, dropped);
-  if (!request.tools.empty() || !request.tool_choice.raw.empty() || request.parallel_tool_calls)
-    write_tools(request, target, out, dropped);
-  if (!request.response_format.raw.empty())
-    out.key("response_format").raw(request.response_format.raw);
+  if (!request.tools.empty()) write_tools(request, target, out, dropped);
+  if (!request.response_format.raw.empty()) write_format(request, target, out, dropped);
   if (!request.seed.empty()) out.key("seed").raw(request.seed);
   if (!request.top_k.empty()) out.key("top_k").raw(request.top_k);
   if (!request.reasoning_effort.empty() || (target.reasons && !request.tools.empty()))
     write_effort(request, target, out, dropped);
   if (!request.user.empty()) out.key("user").text(request.user);
+  if (request.cache_marks > 0) write_cache_control(request, target, out, dropped);
+  translate::drop_unmet(request, dropped);
   for (const Extra& extra : request.extras) out.any_key(extra.key).raw(extra.raw);
   out.end_object();
 }

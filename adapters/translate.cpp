@@ -20,21 +20,39 @@ void drop(Dropped& dropped, std::string_view name) {
 namespace {
 
 SPILLWAY_RARE void drop_unknown(const ChatRequest& request, Dropped& dropped) {
-  for (const Extra& extra : request.extras) {
-    const bool asks_nothing = extra.raw == "false" || (extra.key == "n" && extra.raw == "1");
-    // Not through drop(): a client may send very many.
-    if (!asks_nothing) dropped.push_back(extra.key);
-  }
+  // Not through drop(): a client may send very many.
+  for (const Extra& extra : request.extras)
+    if (!extra.asks_nothing) dropped.push_back(extra.key);
   for (const std::string_view name : request.message_extras) dropped.push_back(name);
 }
 
 }  // namespace
 
+void write_arguments(JsonText arguments, json::Writer& out) {
+  if (arguments.empty()) {
+    out.raw("{}");
+    return;
+  }
+  std::string& text = out.raw("").out();
+  const std::size_t begin = text.size();
+  json::append_unescaped(text, arguments);
+  json::mend_halves(text, begin);  // escapes within escapes
+  if (json::valid(std::string_view(text).substr(begin), json::Type::object)) return;
+  text.resize(begin);
+  text += R"({"arguments":")";
+  text += arguments.escaped();
+  text += R"("})";
+}
+
+void drop_unmet(const ChatRequest& request, Dropped& dropped) {
+  for (const std::string_view name : request.unmet) drop(dropped, name);
+}
+
 void drop_extras(const ChatRequest& request, Dropped& dropped) {
   if (!request.extras.empty() || !request.message_extras.empty()) drop_unknown(request, dropped);
   if (!request.response_format.description.empty())
     drop(dropped, "response_format.json_schema.description");
-  if (request.tools.empty() && asks_for_call(request)) drop(dropped, "tool_choice");
+  drop_unmet(request, dropped);
 }
 
 std::optional<Effort> effort_of(const ChatRequest& request, const Target& target,
@@ -100,13 +118,11 @@ std::string format_instruction(const ResponseFormat& format) {
 }
 
 bool forces_tool(const ChatRequest& request, const Target& target) {
-  return asks_for_call(request) && !request.tools.empty() &&
-         !has(target, quirk::no_forced_tool_choice);
+  return asks_for_call(request) && !has(target, quirk::no_forced_tool_choice);
 }
 
 ToolChoice::Kind choice_of(const ChatRequest& request, const Target& target, Dropped& dropped) {
-  if (!asks_for_call(request) || request.tools.empty() || forces_tool(request, target))
-    return request.tool_choice.kind;
+  if (!asks_for_call(request) || forces_tool(request, target)) return request.tool_choice.kind;
   drop(dropped, "tool_choice");
   return ToolChoice::Kind::automatic;
 }

@@ -19,7 +19,9 @@ namespace spillway::adapters::translate {
 
 // Reports a field; each name once, however many messages have it.
 void drop(Dropped& dropped, std::string_view name);
-// Reports what no other dialect has a place for, unless it asks for nothing (n: 1, logprobs:
+// Reports what nobody is sent.
+void drop_unmet(const ChatRequest& request, Dropped& dropped);
+// That too, and what no other dialect has a place for, unless it asks for nothing (n: 1, logprobs:
 // false): members that the canonical request does not know, and words around what it does.
 void drop_extras(const ChatRequest& request, Dropped& dropped);
 
@@ -36,6 +38,10 @@ struct Effort {
                                               Dropped& dropped);
 
 // --- conversation
+
+// The arguments of a tool call as one JSON object. A model may have written what is none: it stays
+// readable. Written where it goes, for it may be most of a request.
+SPILLWAY_RARE void write_arguments(JsonText arguments, json::Writer& out);
 
 // A request of nothing but instructions: the user says them, since a conversation must not be
 // empty.

@@ -27,12 +27,14 @@ export class SpillwayError extends Error {
 /**
  * x-spillway-attempts: a:b=rate_limited;12ms, c:d=ok
  * server-timing: attempt;desc="a:b rate_limited";dur=12, attempt;desc="c:d ok";dur=340, total;…
+ * Both may end in "(3 more)": names that clients make up are as long as they like.
  * @param {Headers} headers
  * @returns {Attempt[]}
  */
 function attemptsOf(headers) {
   const times = headers.get('server-timing')?.match(/(?<=attempt;desc="[^"]*";dur=)\d+/g) ?? [];
-  return (headers.get('x-spillway-attempts')?.match(/[^\s,]+/g) ?? []).map((attempt, index) => {
+  const told = headers.get('x-spillway-attempts')?.match(/[^\s,]+=[^\s,]+/g) ?? [];
+  return told.map((attempt, index) => {
     const [, engine, outcome] = /** @type {string[]} */ (/^(.*)=([^;]*)/.exec(attempt));
     return { engine: decodeURIComponent(engine), outcome, ms: Number(times[index] ?? 0) };
   });
@@ -95,7 +97,8 @@ export function answerOf(response) {
   }
 
   return {
-    engine: attempts.at(-1)?.engine ?? '',
+    engine: decodeURIComponent(headers.get('x-spillway-engine') ?? '')
+      || (attempts.at(-1)?.engine ?? ''),
     attempts, headers, usage,
     text: { [Symbol.asyncIterator]: text },
     events: { [Symbol.asyncIterator]: events },

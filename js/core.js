@@ -11,9 +11,9 @@
  *    its own next event (it always has one: a wake, or an upstream read).
  */
 
-import { ignore, join, pump, stop } from './upstream.js';
+import { NativePipe, PART_BYTES_MAX, ignore, join, pump, stop } from './upstream.js';
 
-const ABI_VERSION = 2;
+const ABI_VERSION = 4;
 /** What is asked for at once, so that the chunks of a stream need not ask again. */
 const INPUT_BYTES_MIN = 4096;
 /**
@@ -24,6 +24,10 @@ const INPUT_BYTES_MIN = 4096;
 const WRITE_PAUSE_MS = 8;
 /** So much waits at most. */
 const WRITE_BYTES_MAX = 16 * 1024;
+/** A body of such an announced length is read at once: one turn of the runtime, not one a chunk. */
+const READ_AT_ONCE_BYTES_MAX = 64 * 1024;
+/** What follows a piece of a request body, as the core is told. */
+const REST = { more: 0, none: 1, broken: 2 };
 /** What upstream gets after the last token to end its body, so that the connection is kept. */
 const LINGER_MS = 1000;
 
@@ -34,14 +38,13 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 /** The chat of no step. */
 const NOBODY = /** @type {Chat} */ (/** @type {unknown} */ (null));
-/** In workerd alone: a pair of streams that `pipeTo` moves bytes through without JavaScript. */
-const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
 
 /**
  * @import { LogLevel, RequestContext } from './spillway.d.ts'
  *
  * @typedef {Uint8Array<ArrayBuffer>} Bytes
- * @typedef {'on_response' | 'on_chunk' | 'on_end' | 'on_error' | 'on_wake' | 'close'} Input
+ * @typedef {'on_body' | 'on_response' | 'on_chunk' | 'on_end' | 'on_error' | 'on_wake'
+ *   | 'close'} Input
  *
  * @typedef {object} Sink  the client's end of the response body
  * @property {(bytes: Bytes) => void} write
@@ -57,6 +60,7 @@ const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
  * @property {Bytes | undefined} body
  * @property {AbortController} abort
  * @property {boolean} over  cancelled: the core wants no more of it
+ * @property {number} lag  gathered: what comes of it may reach the core so many milliseconds later
  * @property {() => void} resume  ends its pump's wait for the client, if it waits
  * @property {ReturnType<typeof setTimeout>} [linger]
  */
@@ -80,6 +84,7 @@ export class Chat {
   spliced = 0; // the exchange whose bytes go to the client as they are
   ended = false;
   wakeAt = -1;
+  reads = false; // the request's body is wanted
 
   id = 0;
   /** @type {Map<number, Exchange>} */ exchanges = new Map();
@@ -99,6 +104,7 @@ export class Chat {
   finished = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ timer;
   leave = ignore;
+  stopReading = ignore;
   /** @type {(response: Response) => void} */ answer = ignore;
   /** @type {(nothing?: undefined) => void} */ release = ignore;
 
@@ -149,25 +155,16 @@ export class Core {
     const version = this.wasm.abi_version();
     if (version !== ABI_VERSION) throw new Error(`the module has ABI ${version}`);
     const refused = this.wasm.configure(this.put(configuration));
+    this.#inputBytes = 0; // the core has taken the room back
     if (refused) throw refusalOf(this.#lines.pop()?.[1]);
     // A Worker is loaded for a request that waits: there this comes after its first token.
     if (!NativePipe) this.#report();
   }
 
-  /** Whether a request body may be this long. @param {number} length */
-  accepts(length) {
-    try {
-      return this.put(NOTHING, length) >= 0;
-    } catch (error) {
-      this.#trap(error);
-      return true; // open() will tell
-    }
-  }
-
   /**
    * Starts a chat; resolves when the core responds.
    * @param {object} head
-   * @param {Bytes | null} body null: it was longer than the core accepts
+   * @param {Request | Bytes} body  read only if the core asks for it
    * @param {boolean} native
    * @param {{ signal?: AbortSignal }} client  the request, or who asked without one
    * @param {RequestContext} [ctx]
@@ -176,15 +173,11 @@ export class Core {
     const { signal } = client;
     const chat = new Chat(native, client, ctx);
     chat.leave = () => this.#leave(chat);
-    const text = encoder.encode(JSON.stringify(head));
     const seed = Math.floor(Math.random() * 2 ** 53); // nothing that it decides is a secret
     this.#chat = chat;
     try {
-      const whole = body && this.put(text, body.length) >= 0;
-      if (whole) this.#memory().set(body, this.#inputAt + text.length);
-      else this.put(text);
-      chat.id = this.wasm.open(Date.now(), seed, text.length, whole ? body.length : -1);
-      this.#inputBytes = 0; // the core has taken the room back
+      const length = this.put(encoder.encode(JSON.stringify(head)));
+      chat.id = this.wasm.open(Date.now(), seed, length);
     } catch (error) {
       this.#trap(error);
     }
@@ -192,7 +185,47 @@ export class Core {
     this.settle(chat);
     if (signal?.aborted) chat.leave();
     else if (!chat.finished) signal?.addEventListener('abort', chat.leave);
+    if (chat.reads && !chat.finished) {
+      if (body instanceof Uint8Array) this.#giveBody(chat, body, true);
+      else chat.keep(this.#readBody(chat, body));
+    }
     return chat.response;
+  }
+
+  /** @param {Chat} chat @param {Request} request */
+  async #readBody(chat, request) {
+    const announced = Number(request.headers.get('content-length'));
+    try {
+      if (!request.body || (announced > 0 && announced <= READ_AT_ONCE_BYTES_MAX)) {
+        this.#giveBody(chat, new Uint8Array(await request.arrayBuffer()), true);
+      } else {
+        await this.#readPieces(chat, request.body);
+      }
+    } catch {
+      this.step(chat, 'on_body', chat.id, null, REST.broken);
+    }
+  }
+
+  /** @param {Chat} chat @param {ReadableStream<Bytes>} body */
+  async #readPieces(chat, body) {
+    const reader = body.getReader();
+    chat.stopReading = () => void reader.cancel().catch(ignore);
+    while (!chat.finished) {
+      const { value, done } = await reader.read();
+      this.#giveBody(chat, done ? NOTHING : value, done);
+      if (done) return;
+    }
+  }
+
+  /** @param {Chat} chat @param {Bytes} bytes @param {boolean} isLast */
+  #giveBody(chat, bytes, isLast) {
+    let at = 0;
+    do {
+      const part = bytes.subarray(at, at + PART_BYTES_MAX);
+      at += PART_BYTES_MAX;
+      const rest = isLast && at >= bytes.length ? REST.none : REST.more;
+      this.step(chat, 'on_body', chat.id, part, rest);
+    } while (at < bytes.length);
   }
 
   // -------------------------------------------------------------------------------------------
@@ -206,15 +239,21 @@ export class Core {
         const { url, method, headers } = JSON.parse(this.#text(headAt, headLength));
         const body = bodyLength ? this.#copy(bodyAt, bodyLength) : undefined;
         const abort = new AbortController();
-        const exchange = { id, url, method, headers, body, abort, over: false, resume: ignore };
-        this.#chat.started.push(exchange);
+        this.#chat.started.push({
+          id, url, method, headers, body, abort, over: false, lag: 0, resume: ignore,
+        });
       },
       cancel: (id) => void this.#chat.cancelled.push(id),
+      read: () => void (this.#chat.reads = true),
       respond: (_, status, at, length) => {
         this.#chat.head = { status, headers: JSON.parse(this.#text(at, length)) };
       },
       write: (_, at, length) => void this.#chat.held.push(this.#copy(at, length)),
       splice: (_, exchange) => void (this.#chat.spliced = exchange),
+      gather: (_, id, within) => {
+        const exchange = this.#chat.exchanges.get(id);
+        if (exchange) exchange.lag = within;
+      },
       end: () => void (this.#chat.ended = true),
       wake: (_, at) => void (this.#chat.wakeAt = at),
       log: (level, at, length) => void this.#lines.push([LEVELS[level], this.#text(at, length)]),
@@ -240,18 +279,15 @@ export class Core {
   }
 
   /**
-   * Copies the input of the next call into the core; returns its length. The room stays until it is
-   * taken: a chunk costs one call into the core.
+   * Copies the input of the next call into the core; returns its length. The room stays: a chunk
+   * costs one call into the core.
    * @param {Bytes} bytes
-   * @param {number} [more]  bytes that shall fit in behind them, else -1: the core accepts no such
-   *     input
    */
-  put(bytes, more = 0) {
+  put(bytes) {
     const { length } = bytes;
-    if (length + more > this.#inputBytes) {
-      const wanted = Math.max(length + more, INPUT_BYTES_MIN);
+    if (length > this.#inputBytes) {
+      const wanted = Math.max(length, INPUT_BYTES_MIN);
       const at = this.wasm.input(wanted) >>> 0;
-      if (!at && more) return -1;
       if (!at) throw new RangeError(`the core has no room for ${length} bytes`);
       this.#inputAt = at;
       this.#inputBytes = wanted;
@@ -438,6 +474,7 @@ export class Core {
     clearTimeout(chat.timer);
     clearTimeout(chat.writeTimer);
     chat.client.signal?.removeEventListener('abort', chat.leave);
+    chat.stopReading();
     for (const exchange of chat.exchanges.values()) {
       exchange.linger = setTimeout(() => stop(exchange), LINGER_MS);
       exchange.resume();

@@ -8,11 +8,13 @@
  *  - Splice: the bytes go to the client as they are. In workerd the runtime pipes them without
  *    JavaScript and the core reads a copy in slices; elsewhere the pump goes on, and each chunk is
  *    given to the core, then to the client.
+ *  - Gather: nobody reads the answer before it is whole. In workerd the runtime reads on without
+ *    JavaScript, and the core gets what has come when it is much, or once in a while.
  *  - Every fetch has an AbortSignal: a cancelled reader alone often leaves upstream running.
  */
 
 /** Longer chunks reach the core in parts, so that its input area stays small. */
-const PART_BYTES_MAX = 256 * 1024;
+export const PART_BYTES_MAX = 256 * 1024;
 /**
  * A slice of a spliced stream's copy; after a full one the next is read without a pause, and may be
  * twice as long. Most streams never fill the first: an isolate may hold a thousand of them. (Short
@@ -25,11 +27,16 @@ const TAP_BYTES_MAX = 64 * 1024;
  * upstream is noticed so much later at most; src/limits.h knows of it (splice_lag_ms).
  */
 const TAP_PAUSE_MS = 2000;
+/** The same for a body that is gathered: looks are less often wanted, and answers are short. */
+const GATHER_BYTES_MIN = 16 * 1024;
 /** What is read, and dropped, after the chat's end in the hope of the body's end. */
 const LINGER_BYTES_MAX = 64 * 1024;
+/** Of what is longer the word that is cut goes too: it may be the beginning of a key. */
 const REASON_CHARS_MAX = 300;
 
 const encoder = new TextEncoder();
+/** In workerd alone: a pair of streams that `pipeTo` moves bytes through without JavaScript. */
+export const NativePipe = /** @type {any} */ (globalThis).IdentityTransformStream;
 export const ignore = () => {};
 
 /** @import { Bytes, Chat, Core, Exchange } from './core.js' */
@@ -79,6 +86,11 @@ export async function pump(core, chat, exchange) {
         else chat.leave();
         break;
       }
+      if (chat.native && exchange.lag && !exchange.over) {
+        reader.releaseLock();
+        await gather(core, chat, exchange, body);
+        break;
+      }
     }
     if (!exchange.over) core.step(chat, 'on_end', id);
   } catch (error) {
@@ -113,38 +125,15 @@ function clientAsks(chat, exchange) {
  * @param {any} body
  */
 async function pipe(core, chat, exchange, body) {
-  const [main, tap] = body.tee();
-  let piping = true;
-  let hurry = ignore;
+  const [main, copy] = body.tee();
+  const pauses = new Pauses(TAP_PAUSE_MS);
   const piped = pipeNatively(main, chat.writable).then((sink) => {
-    piping = false;
-    hurry();
+    pauses.end();
     if (!sink) chat.leave();
     return sink;
   });
-  let failure;
-  try {
-    const reader = tap.getReader({ mode: 'byob' });
-    let buffer = new ArrayBuffer(TAP_BYTES_MIN);
-    while (!exchange.over) {
-      // One byte is enough: a larger minimum would hold the client's branch back too.
-      const { value, done } = await reader.readAtLeast(1, new Uint8Array(buffer));
-      if (done) break;
-      if (!exchange.over) core.step(chat, 'on_chunk', exchange.id, value);
-      const full = value.length === value.buffer.byteLength;
-      const grown = full && value.length < TAP_BYTES_MAX;
-      buffer = grown ? new ArrayBuffer(value.length * 2) : value.buffer;
-      if (full || !piping || exchange.over) continue;
-      chat.waiting = true;
-      await new Promise((resolve) => {
-        const timer = setTimeout(resolve, TAP_PAUSE_MS);
-        hurry = () => (clearTimeout(timer), resolve(null));
-      });
-      chat.waiting = false;
-    }
-  } catch (error) {
-    failure = error;
-  }
+  const failure = await readCopy(core, chat, exchange, copy, pauses, TAP_BYTES_MIN)
+    .catch((error) => error);
   chat.waiting = true;
   const sink = await piped;
   chat.waiting = false;
@@ -153,6 +142,101 @@ async function pipe(core, chat, exchange, body) {
     core.settle(chat); // what the core wrote while the pipe owned the body
   }
   if (failure) throw failure;
+}
+
+/**
+ * Reads a body that may come to the core late: the runtime moves its bytes, and the core looks at a
+ * copy. (One read for a large piece would do, but nobody could tell what of it has come.)
+ * @param {Core} core
+ * @param {Chat} chat
+ * @param {Exchange} exchange
+ * @param {any} body
+ */
+async function gather(core, chat, exchange, body) {
+  const [main, copy] = body.tee();
+  const { readable, writable } = new NativePipe();
+  const pauses = new Pauses(exchange.lag);
+  void main.pipeTo(writable).catch(ignore);
+  void drain(readable, pauses).catch(() => pauses.end());
+  await pauses.take();
+  await readCopy(core, chat, exchange, copy, pauses, GATHER_BYTES_MIN);
+}
+
+/**
+ * Drops what is read, in pieces so large that JavaScript is seldom woken.
+ * @param {any} body
+ * @param {Pauses} pauses  each piece cuts one short
+ */
+async function drain(body, pauses) {
+  const reader = body.getReader({ mode: 'byob' });
+  let buffer = new ArrayBuffer(GATHER_BYTES_MIN);
+  for (;;) {
+    const { byteLength } = buffer;
+    const { value, done } = await reader.readAtLeast(byteLength, new Uint8Array(buffer));
+    // Less than asked for is the end.
+    if (done || value.length < byteLength) return pauses.end(true);
+    pauses.hurry();
+    buffer = nextBuffer(value);
+  }
+}
+
+/** Twice as long when this one came back full. @param {Bytes} slice */
+function nextBuffer({ length, buffer }) {
+  const grows = length === buffer.byteLength && length < TAP_BYTES_MAX;
+  return grows ? new ArrayBuffer(length * 2) : buffer;
+}
+
+/** Between two looks at a copy. */
+class Pauses {
+  over = false; // all bytes have been moved
+  whole = false; // to the body's end
+  hurry = ignore;
+
+  /** @param {number} ms */
+  constructor(ms) {
+    this.ms = ms;
+  }
+
+  take() {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.ms);
+      this.hurry = () => (clearTimeout(timer), resolve(null));
+    });
+  }
+
+  end(whole = false) {
+    this.over = true;
+    this.whole = whole;
+    this.hurry();
+  }
+}
+
+/**
+ * Gives the core a copy in slices, until its end.
+ * @param {Core} core
+ * @param {Chat} chat
+ * @param {Exchange} exchange
+ * @param {any} copy
+ * @param {Pauses} pauses
+ * @param {number} bytes  of the first slice
+ */
+async function readCopy(core, chat, exchange, copy, pauses, bytes) {
+  const reader = copy.getReader({ mode: 'byob' });
+  let buffer = new ArrayBuffer(bytes);
+  while (!exchange.over) {
+    // One byte is enough: a larger minimum would hold the other branch back too.
+    const least = pauses.whole ? buffer.byteLength : 1;
+    const { value, done } = await reader.readAtLeast(least, new Uint8Array(buffer));
+    if (done) return;
+    if (!exchange.over) core.step(chat, 'on_chunk', exchange.id, value);
+    if (value.length < least) return;
+    const full = value.length === value.buffer.byteLength;
+    buffer = nextBuffer(value);
+    if (full || pauses.over || exchange.over) continue;
+    chat.waiting = chat.spliced === exchange.id;
+    await pauses.take();
+    chat.waiting = false;
+  }
 }
 
 /** False when the client left. @param {Bytes} bytes @param {any} writable */
@@ -199,12 +283,16 @@ function reasonOf(error, { url, headers }) {
     return 'the address or a header of the request is not valid';
   }
   const cause = error?.cause?.code ?? error?.cause?.message ?? error?.code;
-  let text = String(error?.message ?? error);
+  let text = String(error?.message || error);
   if (typeof cause === 'string') text += ` (${cause})`;
   for (const value of Object.values(headers)) {
     if (value.length > 3) text = text.replaceAll(value, '(header)');
   }
-  return text.replace(/\b[a-z][a-z0-9+.-]*:\/\/\S+/gi, '(address)').slice(0, REASON_CHARS_MAX);
+  text = text.replace(/\b[a-z][a-z0-9+.-]*:\/\/\S+/gi, '(address)');
+  if (text.length <= REASON_CHARS_MAX) return text;
+  // One more tells whether a word is cut: a word is printable ASCII without blanks.
+  text = text.slice(0, REASON_CHARS_MAX + 1).replace(/[!-~]+$|[^!-~]$/u, '');
+  return text || 'no reason was given';
 }
 
 /** @param {Exchange | undefined} exchange */

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "text.h"
+
 namespace spillway {
 
 std::string_view name_of(Mode mode) {
@@ -20,15 +22,17 @@ std::string_view name_of(Mode mode) {
 
 Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target,
                  const ChatRequest& request) {
-  if (!request.stream) return request.verbatim ? Mode::whole : Mode::translate;
   const quirk::Set needs_repair = quirk::irregular_stream | quirk::think_tags;
   const bool same_words = provider.dialect == &client;
   if (!same_words || ((target.quirks & needs_repair) != 0 && !request.verbatim))
     return Mode::translate;
+  if (!request.stream && !target.stream && (request.verbatim || provider.splice))
+    return Mode::whole;
+  if (!request.stream || !target.stream) return Mode::translate;
   // A usage chunk has no choices, which a client that did not ask for it does not expect.
   const bool asked_for_us =
       target.ask_usage && !request.include_usage && (target.quirks & quirk::no_stream_options) == 0;
-  return asked_for_us ? Mode::relay : Mode::splice;
+  return asked_for_us || !provider.splice ? Mode::relay : Mode::splice;
 }
 
 namespace {
@@ -103,10 +107,17 @@ ResponseHead read_response_head(int status, std::string_view json) {
   return head;
 }
 
-bool may_stream(const ResponseHead& head) {
-  const std::string_view type = head.content_type;
-  if (type.find("event-stream") != std::string_view::npos) return true;
-  return type.find("json") == std::string_view::npos && type.find("html") == std::string_view::npos;
+BodyKind body_kind_of(std::string_view bytes) {
+  constexpr std::string_view bom = "\xEF\xBB\xBF";
+  if (starts_with(bytes, bom)) bytes.remove_prefix(bom.size());
+  const std::size_t first = bytes.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return BodyKind::unknown;
+  if (bytes[first] == '<') return BodyKind::page;
+  return bytes[first] == '{' || bytes[first] == '[' ? BodyKind::json : BodyKind::events;
+}
+
+bool may_answer(const ResponseHead& head) {
+  return lowered(head.content_type).find("html") == std::string::npos;
 }
 
 }  // namespace spillway

@@ -14,8 +14,9 @@ struct AttemptRecord {
   std::string engine;
   std::string_view outcome;  // "ok" or the name of a FailureKind
   int status = 0;            // HTTP status of the provider, 0 when none came
-  Millis duration_ms = 0;
-  bool answered = false;  // if only in part; then what it counted:
+  Millis duration_ms = 0;    // -1: nobody was asked
+  int ignored_events = 0;    // of its stream, that say nothing or cannot be read
+  bool answered = false;     // if only in part; then what it counted:
   Usage usage = {};
   std::int64_t cost_picodollars = -1;
 };

@@ -47,9 +47,12 @@ struct Content {
   // tool_call, tool_result
   JsonText id;
   JsonText name;
-  std::string_view arguments;  // tool_call: one JSON object
-  std::list<Content> parts;    // tool_result whose content is a list
-  bool is_error = false;       // tool_result
+  JsonText arguments;        // tool_call: the JSON that the model wrote, as a text
+  std::list<Content> parts;  // tool_result whose content is a list
+  // What stands behind this part is cached apart: Anthropic's object, as OpenRouter and LiteLLM
+  // document it for their clients. Empty when there is none.
+  std::string_view cache_control;
+  bool is_error = false;  // tool_result
   std::string_view
       raw;  // the part as the client wrote it, empty when it wrote no part (plain string content)
 };
@@ -59,13 +62,19 @@ struct Message {
   JsonText name;
   std::list<Content> content;
   std::string_view raw;  // the message as the client wrote it
+  // In words from before there were tools: role `function`, or `function_call`.
+  bool is_of_functions = false;
+  bool is_loose = false;  // strict engines refuse some member of `raw`: one that holds nothing, or
+                          // that only some engines know
 };
 
 struct Tool {
   JsonText name;
   JsonText description;
   std::string_view parameters;  // JSON schema, empty when there is none
+  std::string_view cache_control;
   bool strict = false;
+  bool is_loose = false;
   std::string_view raw;
 };
 
@@ -83,6 +92,7 @@ struct ResponseFormat {
   JsonText description;
   std::string_view schema;
   bool strict = false;
+  bool is_loose = false;
   std::string_view raw;
 };
 
@@ -90,6 +100,7 @@ struct ResponseFormat {
 struct Extra {
   std::string_view key;
   std::string_view raw;
+  bool asks_nothing = false;  // it is as if it were not there
 };
 
 struct ChatRequest {
@@ -114,7 +125,8 @@ struct ChatRequest {
   ResponseFormat response_format;
 
   std::optional<std::int64_t> output_tokens_max;
-  std::string_view temperature;  // numbers as the client wrote them, empty when absent
+  std::string_view output_tokens_name;  // what the client calls it
+  std::string_view temperature;         // numbers as the client wrote them, empty when absent
   std::string_view top_p;
   std::string_view top_k;
   std::string_view frequency_penalty;
@@ -124,6 +136,9 @@ struct ChatRequest {
   JsonText reasoning_effort;  // none | minimal | low | medium | high | xhigh
   JsonText user;
   std::string_view stream_options;  // the whole object as the client wrote it
+  std::string_view cache_control;   // of the whole prompt
+  // Objects of that name: of the request, its tools and parts together.
+  std::size_t cache_marks = 0;
   std::vector<Extra> extras;
   // Names of members of messages that this shape does not know, as "messages.prefix"; each once,
   // at most limits::dropped_names_max.
@@ -135,12 +150,19 @@ struct ChatRequest {
   // probabilities, audio): answered verbatim or not at all.
   bool verbatim = false;
   std::string_view verbatim_for;  // the field that asks for it
+  bool has_functions = false;     // `functions`, of which the whole request speaks then
+  // Names of fields that ask for what the request has no place for, as a tool choice without
+  // tools. Nobody is sent them.
+  std::vector<std::string_view> unmet;
 
   bool has_images = false;
   bool has_image_urls = false;  // not inline: whoever answers must fetch them
   bool has_files = false;
   bool has_file_ids = false;  // uploaded to a provider before, which alone can read them
   bool has_audio = false;
+  // Somebody's turn is without words: only images and the like, or nothing at all. An engine that
+  // takes none of it would be asked nothing.
+  bool has_wordless_turn = false;
   // A conservative estimate, in tokens, of everything that goes in.
   std::int64_t input_tokens_estimate = 0;
 

@@ -41,7 +41,7 @@ void Chat::flush() {
 void Chat::commit(Instant now) {
   state_ = ChatState::committed;
   record_answer(now);
-  shared_.health.succeeded(now, engine().id, attempt_->exchange);
+  praise(now);
   if (report_.first_content_ms < 0) {
     report_.first_content_ms = now - opened_;
     report_.mode = name_of(attempt_->mode);
@@ -63,26 +63,85 @@ void Chat::commit(Instant now) {
 void Chat::print_late_head() {
   early_ = false;
   std::string late;
-  Surface::print_late_head(report_.attempts, attempt_->dropped, late);
+  surface_.print_late_head(report_.attempts, attempt_->dropped, late);
   shared_.actions.write(id_, late);
+}
+
+bool Chat::ended_well() const {
+  const Transcript& transcript = attempt_->transcript;
+  return transcript.finished() && transcript.reason() == FinishReason::stop;
+}
+
+// Whether an answer with nothing in it is what was asked for. (A model that ends its turn behind
+// the result of a tool has nothing to add.)
+bool Chat::is_answer_though_empty() const {
+  const Transcript& transcript = attempt_->transcript;
+  if (transcript.reason() == FinishReason::length) return true;
+  if (!ended_well()) return false;
+  // Asked to go on, an engine may have nothing to add either.
+  if (rescue_) return rescue_->prefilled;
+  return attempt_->is_empty_answer || transcript.met_stop_sequence() || answers_tool_;
+}
+
+// No engine said more than one that said nothing and ended well. False when there was none.
+bool Chat::answer_with_nothing(Instant now) {
+  if (attempt_ && attempt_->is_empty_answer) empty_ = std::move(attempt_);
+  if (!empty_ || rescue_) return false;
+  attempt_ = std::move(empty_);
+  state_ = ChatState::listening;
+  conclude(now);
+  if (state_ == ChatState::closing) complete(now);
+  return true;
+}
+
+// What was held to be piped is all there is: its client gets the events that were read, nothing of
+// one that is wrong or has only begun.
+void Chat::relay_held() {
+  Attempt& attempt = *attempt_;
+  attempt.mode = Mode::relay;
+  attempt.tail.clear();
+  const std::string held = std::exchange(attempt.held, {});
+  Framing framing(provider().dialect->framing);
+  const auto relay_events = [&] {
+    while (const auto frame = framing.next()) {
+      shared_.events.clear();
+      provider().dialect->decode_frame(*frame, shared_.events);
+      for (const Event& event : shared_.events)
+        if (std::holds_alternative<Failed>(event) || std::holds_alternative<Garbled>(event) ||
+            std::holds_alternative<Done>(event))
+          return false;
+      relay(*frame);
+    }
+    return true;
+  };
+  framing.feed(held);
+  if (!relay_events() || !attempt.framing.unfinished().empty()) return;
+  framing.end();
+  relay_events();
 }
 
 // The answer is all there: prints its end. An answer with nothing in it is a failure, while that
 // can still be mended.
 void Chat::conclude(Instant now) {
   Attempt& attempt = *attempt_;
+  if (state_ == ChatState::listening && attempt.mode == Mode::splice) relay_held();
   const FinishReason reason = attempt.transcript.reason();
   // First, for it may say what was held back as the beginning of a tag.
   shared_.parts.clear();
-  attempt.transcript.close(shared_.parts);
-  // Asked to go on, an engine may have nothing to add.
-  const bool may_be_empty = reason == FinishReason::length ||
-                            (rescue_ && rescue_->prefilled && attempt.transcript.finished() &&
-                             reason == FinishReason::stop);
-  const bool is_empty = rescue_ ? !rescue_->said : !attempt.transcript.has_content();
-  if (is_empty && !may_be_empty) {
+  if (attempt.is_empty_answer) {  // closed before
+    shared_.parts.emplace_back(Opening{});
+    shared_.parts.emplace_back(Closing{reason, attempt.transcript.usage()});
+  } else {
+    attempt.transcript.close(shared_.parts);
+  }
+  if (attempt.mode == Mode::translate && attempt.transcript.has_nameless_call())
+    return fail(now, FailureKind::empty, "a tool call has no name");
+  const bool is_empty = rescue_ ? !rescue_->said && !attempt.transcript.has_calls()
+                                : !attempt.transcript.has_content();
+  if (is_empty && !is_answer_though_empty()) {
     if (reason == FinishReason::content_filter)
       return fail(now, FailureKind::content_filter, "the provider's policy stopped the answer");
+    attempt.is_empty_answer = !rescue_ && ended_well();
     return fail(now, FailureKind::empty, "the answer is empty");
   }
   if (racing_) settle_race(now);
@@ -112,7 +171,7 @@ void Chat::keep_tail() {
   const std::string_view terminator = surface_.dialect().terminator;
   while (const auto frame = attempt.framing.next())
     if (!frame->data.empty() && terminator.find(frame->data) != std::string_view::npos)
-      attempt.told = true;
+      attempt.done = true;
   attempt.tail = attempt.framing.unfinished();
 }
 
@@ -121,6 +180,9 @@ void Chat::keep_tail() {
 void Chat::wind_up(Instant now) {
   hang_up();
   keep_tail();
+  // A failure that the client was told of, or would have been.
+  if (attempt_->found && attempt_->found->kind != FailureKind::protocol)
+    return fail(now, *attempt_->found);
   conclude(now);
   if (state_ == ChatState::closing) complete(now);
 }
@@ -132,7 +194,7 @@ void Chat::complete(Instant now) {
     report_.first_content_ms = now - opened_;
     report_.mode = name_of(attempt.mode);
     record_answer(now);
-    shared_.health.succeeded(now, engine().id, attempt_->exchange);
+    praise(now);
     shared_.out.clear();
     if (attempt.mode == Mode::whole) {
       shared_.out += attempt.body;
@@ -148,19 +210,48 @@ void Chat::complete(Instant now) {
   leave(now, Outcome::completed);
 }
 
+namespace {
+
+// What a provider says when it refuses our key or our account is about a secret, and may quote it,
+// whole or in part: the client is told in words of ours. Of other failures: nothing.
+std::string_view own_words(FailureKind kind) {
+  if (kind == FailureKind::auth)
+    return "the provider refuses this router's key; its operator must set a valid one";
+  if (kind == FailureKind::quota_exhausted)
+    return "this router's account at the provider is out of credit; its operator must add some";
+  return {};
+}
+
+}  // namespace
+
+// What the client is told of a failure. The log gets the provider's own words.
+ClientError Chat::tell(const Remembered& failed, std::string_view joint) {
+  const std::string_view own = own_words(failed.failure.kind);
+  std::string message = failed.engine;
+  message += joint;
+  report_.reason = message + failed.failure.reason;
+  (void)shared_.config.redact(report_.reason);
+  message = own.empty() ? report_.reason : message.append(own);
+  ClientError error = client_error(failed.failure, std::move(message));
+  (void)shared_.config.redact(error.param);
+  if (!own.empty()) error.param.clear();
+  return error;
+}
+
 // A stream that the client is reading has failed: the client is told in its own dialect, never that
 // it is finished.
 void Chat::cut(Instant now, const Remembered& broke) {
-  ClientError error = client_error(
-      broke.failure, broke.engine + " failed in the middle of its answer: " + broke.failure.reason);
-  shared_.config.redact(error.message);
-  shared_.config.redact(error.param);
+  const ClientError error = tell(broke, " failed in the middle of its answer: ");
   report_.error_code = error.code;
-  report_.reason = error.message;
   Attempt& attempt = *attempt_;
   keep_tail();
   shared_.out.clear();
-  if (!attempt.told) surface_.print_stream_error(error, attempt.tail, shared_.out);
+  // Of what is piped the client may have the end, an error of the provider's own, or more than can
+  // be followed.
+  const bool has_end =
+      (attempt.told && attempt.tail.empty()) ||
+      (attempt.mode == Mode::splice && (attempt.done || attempt.framing.overflowed()));
+  if (!has_end) surface_.print_stream_error(error, attempt.tail, shared_.out);
   flush();
   shared_.actions.end(id_);
   leave(now, Outcome::cut);
@@ -168,7 +259,7 @@ void Chat::cut(Instant now, const Remembered& broke) {
 
 void Chat::answer_error(Instant now, const ClientError& error, Millis retry_after_ms) {
   report_.error_code = error.code;
-  report_.reason = error.message;
+  if (report_.reason.empty()) report_.reason = error.message;
   std::string body;
   if (answering_) {
     surface_.print_stream_error(error, {}, body);
@@ -186,6 +277,7 @@ void Chat::answer_error(Instant now, const ClientError& error, Millis retry_afte
 // No engine is left: the most useful of their reasons is the answer.
 void Chat::give_up(Instant now) {
   drop_rival(now, kCancelled);
+  if (answer_with_nothing(now)) return;
   if (rescue_) return cut(now, rescue_->broke);
   if (!failure_) {
     answer_error(
@@ -195,18 +287,18 @@ void Chat::give_up(Instant now) {
         -1);
     return;
   }
-  std::string message = failure_->engine + ": " + failure_->failure.reason;
-  shared_.config.redact(message);
+  ClientError error = tell(*failure_, ": ");
   if (report_.attempts.size() > 1) {
-    message += " (no engine answered:";
+    std::string others = " (no engine answered:";
     for (const AttemptRecord& attempt : report_.attempts) {
-      message += ' ' + attempt.engine + '=';
-      message += attempt.outcome;
+      if (others.size() > limits::reason_bytes_max) continue;
+      others += ' ' + attempt.engine + '=';
+      others += attempt.outcome;
     }
-    message += ')';
+    others += ')';
+    error.message += others;
+    report_.reason += others;
   }
-  ClientError error = client_error(failure_->failure, std::move(message));
-  shared_.config.redact(error.param);
   const FailureKind kind = failure_->failure.kind;
   const bool passes = kind == FailureKind::rate_limited || kind == FailureKind::overloaded;
   answer_error(now, error, passes ? retry_after_ms(now) : -1);

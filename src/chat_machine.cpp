@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "log.h"
+
 namespace spillway {
 
 namespace {
@@ -10,6 +12,16 @@ std::string seconds_text(Millis ms) {
   std::string text;
   json::append_decimal(text, ms, 3);
   return text + " s";
+}
+
+// What a provider's request has beside what the client's had.
+constexpr std::size_t kMoreBytes = 1024;
+
+// When the silence since the last content is too long. What came since may not have been handed
+// over yet, by a timer that may be late.
+Instant silent_at(const Attempt& attempt, const Timeouts& timeouts) {
+  const Instant heard_at = std::max(attempt.content_at, attempt.finished_at);
+  return heard_at + timeouts.idle_ms + attempt.lag_ms + attempt.lag_ms / 2;
 }
 
 // What breaks after the finish reason was only usage and the terminator: the answer is whole.
@@ -23,6 +35,8 @@ bool spares_finished(FailureKind kind) {
 Chat::Chat(RouterShared& shared, ChatOpening&& opening, Instant now)
     : shared_(shared),
       id_(opening.id),
+      seat_(std::move(opening.seat)),
+      client_(opening.client),
       request_(std::move(opening.request)),
       surface_(*request_->dialect, request_->stream, request_->include_usage,
                std::move(opening.headers)),
@@ -30,6 +44,7 @@ Chat::Chat(RouterShared& shared, ChatOpening&& opening, Instant now)
       opened_(now),
       random_state_(opening.seed) {
   report_.request_id = std::move(opening.request_id);
+  report_.client = opening.client_name;
   report_.requested = request_->model;
   report_.stream = request_->stream;
 }
@@ -48,13 +63,15 @@ std::uint64_t Chat::random() {
 
 void Chat::start(Instant now) {
   ConfigProblem problem;
-  const Resolution resolution = resolve(shared_.config, *request_, policy_, chain_, problem);
+  const Resolution resolution =
+      resolve(shared_.config, client_, *request_, now, policy_, chain_, problem);
   if (resolution != Resolution::ok) return refuse_policy(now, resolution, problem);
   bool all_fit = !chain_.empty();
   for (const Candidate& candidate : chain_)
-    all_fit = all_fit && unfit(*request_, *candidate.engine) == Unfit::no;
+    all_fit = all_fit && unfit(*request_, *candidate.engine, now) == Unfit::no;
   if (!all_fit && !skip_unfit(now)) return;
   messages_ = request_->messages.size();
+  answers_tool_ = request_->messages.back().role == Role::tool;
   keeps_text_ = policy_.rescue && surface_.streams() && !request_->verbatim && chain_.size() > 1 &&
                 request_->messages.back().role != Role::assistant;
   if (policy_.hedge.on) shared_.pace.earn(policy_.hedge.extra_per_mille);
@@ -62,11 +79,16 @@ void Chat::start(Instant now) {
 }
 
 void Chat::refuse_policy(Instant now, Resolution resolution, const ConfigProblem& problem) {
-  if (resolution == Resolution::bad_policy)
-    return answer_error(
-        now, {400, "invalid_request_error", "invalid_policy", problem.message, problem.path}, -1);
-  answer_error(
-      now, {404, "invalid_request_error", "model_not_found", problem.message, problem.path}, -1);
+  ClientError error{404, "invalid_request_error", "model_not_found", problem.message, problem.path};
+  if (resolution == Resolution::bad_policy) {
+    error.status = 400;
+    error.code = "invalid_policy";
+  } else if (resolution == Resolution::not_allowed) {
+    error.status = 403;
+    error.type = "permission_error";
+    error.code = "not_allowed";
+  }
+  answer_error(now, error, -1);
 }
 
 void Chat::skip(Candidate& candidate, std::string_view word, std::string_view text) {
@@ -81,42 +103,50 @@ void Chat::skip(Candidate& candidate, std::string_view word, std::string_view te
 // Takes out the engines that cannot serve this request. When none is left, says so and gives false.
 bool Chat::skip_unfit(Instant now) {
   bool any = false;
-  bool any_ready = false;
-  bool all_too_small = true;
-  std::string_view field;  // that all of them stumble over
+  Misfits misfits;
   for (Candidate& candidate : chain_) {
-    const Unfit why = unfit(*request_, *candidate.engine);
+    const Unfit why = unfit(*request_, *candidate.engine, now);
     any = any || why == Unfit::no;
     if (why == Unfit::no) continue;
     skip(candidate, name_of(why), explain(why, *request_, *candidate.engine));
-    if (why == Unfit::no_key) continue;
-    const std::string_view other = field_of(why, *request_);
-    field = !any_ready || field == other ? other : "model";
-    any_ready = true;
-    all_too_small = all_too_small && why == Unfit::context_window;
+    if (why == Unfit::retired) surface_.tell_skipped(candidate.engine->id, name_of(why));
+    misfits.add(why, field_of(why, *request_));
   }
-  if (any) return true;
-  ClientError error{400, "invalid_request_error", "unsupported",
-                    "No engine can take this request: " + refusals_, std::string(field)};
-  if (!any_ready) {
-    error = {
+  if (!any) answer_error(now, none_fits(misfits), -1);
+  return any;
+}
+
+void Chat::Misfits::add(Unfit why, std::string_view other) {
+  all_retired = all_retired && why == Unfit::retired;
+  if (why == Unfit::retired || why == Unfit::no_key) return;
+  field = !any_ready || field == other ? other : "model";
+  any_ready = true;
+  all_too_small = all_too_small && why == Unfit::context_window;
+}
+
+ClientError Chat::none_fits(const Misfits& misfits) const {
+  if (misfits.all_retired)
+    return {404, "invalid_request_error", "model_not_found",
+            "Every engine of this request is retired: " + refusals_, "model"};
+  if (!misfits.any_ready)
+    return {
         503, "server_error", "no_provider_key",
         "No engine of this request can be called: " + refusals_ + ". Set one of these variables.",
         ""};
-  } else if (all_too_small) {
-    error.code = "context_length_exceeded";
-    error.message = "The request is about " + std::to_string(request_->input_tokens_estimate) +
-                    " tokens, more than any engine of this request takes: " + refusals_;
-  }
-  answer_error(now, error, -1);
-  return false;
+  if (misfits.all_too_small)
+    return {400, "invalid_request_error", "context_length_exceeded",
+            "The request is about " + std::to_string(request_->input_tokens_estimate) +
+                " tokens, more than any engine of this request takes: " + refusals_,
+            std::string(misfits.field)};
+  return {400, "invalid_request_error", "unsupported",
+          "No engine can take this request: " + refusals_, std::string(misfits.field)};
 }
 
 Instant Chat::ready_at(Instant now, const Candidate& candidate) const {
   const Engine& engine = *candidate.engine;
   const std::size_t keys = engine.provider->keys.size();
   return std::max({now, shared_.health.engine_ready_at(now, engine.id),
-                   shared_.health.key_ready_at(now, engine.provider->number, keys)});
+                   shared_.health.key_ready_at(now, engine.provider->number, keys, engine.id)});
 }
 
 // The first engine of the chain that may be called; when all are cooling, the one that is soonest
@@ -147,6 +177,23 @@ void Chat::again(Instant now, Candidate& candidate) {
   if (!begin(now, candidate)) give_up(now);
 }
 
+// How many upstream requests may still be made, beside so many `before` that do not count.
+int Chat::attempts_left(std::size_t before) const {
+  const auto made = static_cast<int>(report_.attempts.size());
+  return std::min(policy_.attempts_max - (made - static_cast<int>(before)),
+                  policy_.upstream_max - made);
+}
+
+// A whole answer has its headers when there is one: they may take as long as its first content too.
+// What cannot be asked for otherwise takes the time that the chat has.
+Millis Chat::headers_ms(const Timeouts& timeouts, const Target& target,
+                        Millis first_content_ms) const {
+  if (target.stream) return timeouts.headers_ms;
+  const bool is_choice = policy_.upstream == Upstream::whole && !request_->stream;
+  return is_choice && !request_->verbatim ? timeouts.headers_ms + first_content_ms
+                                          : timeouts.total_ms;
+}
+
 // Starts an upstream exchange. False when the engine would lose something that a strict request
 // does not allow.
 bool Chat::begin(Instant now, Candidate& candidate) {
@@ -154,10 +201,14 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   const Provider& provider = *engine.provider;
   Target target;
   target.model = engine.model();
-  target.quirks = provider.quirks | engine.quirks;
+  target.quirks =
+      provider.quirks | engine.quirks | shared_.learned.of(engine.id) | candidate.refused_ours;
   target.output_tokens_max = engine.output_tokens_max;
-  target.stream = request_->stream || !request_->verbatim;
+  const bool wants_stream =
+      request_->stream || (!request_->verbatim && policy_.upstream == Upstream::stream);
+  target.stream = wants_stream && (target.quirks & quirk::no_stream) == 0;
   target.ask_usage = request_->include_usage || (target.quirks & quirk::usage_always) == 0;
+  target.built_in = provider.built_in;
   target.reasons = (engine.capabilities & capability::reasoning) != 0;
   joinable_ = true;
   if (rescue_) {
@@ -168,6 +219,8 @@ bool Chat::begin(Instant now, Candidate& candidate) {
 
   auto attempt = std::make_unique<Attempt>(provider, target, random());
   std::string body;
+  // At once: one that grows piece by piece takes three times its size.
+  body.reserve(request_->body.size() + request_->body.size() / 32 + kMoreBytes);
   json::Writer writer(body);
   provider.dialect->encode_request(*request_, target, writer, attempt->dropped);
   if (policy_.strict && !attempt->dropped.empty()) {
@@ -177,12 +230,16 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   if (!surface_.streams()) attempt->transcript.gather();
   attempt->mode =
       rescue_ ? Mode::translate : choose_mode(surface_.dialect(), provider, target, *request_);
-  attempt->first_content_ms = first_content_ms(policy_, engine, *request_);
+  attempt->first_content_ms = first_content_ms(policy_.timeouts, engine, *request_);
+  attempt->fair_content_ms = first_content_ms(policy_.fair, engine, *request_);
+  attempt->headers_ms = headers_ms(policy_.timeouts, target, attempt->first_content_ms);
+  attempt->fair_headers_ms = headers_ms(policy_.fair, target, attempt->fair_content_ms);
   attempt->candidate = &candidate;
   attempt->started = now;
   const Secret* key = nullptr;
   if (!provider.keys.empty()) {
-    attempt->key = shared_.health.take_key(now, engine.provider->number, provider.keys.size());
+    attempt->key =
+        shared_.health.take_key(now, engine.provider->number, provider.keys.size(), engine.id);
     key = &*std::next(provider.keys.begin(), static_cast<std::ptrdiff_t>(attempt->key));
   }
   attempt->exchange = ExchangeId{shared_.next_exchange++};
@@ -192,6 +249,7 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   attempt->record = std::prev(report_.attempts.end());
 
   shared_.exchanges[attempt->exchange] = id_;
+  if (attempt_ && attempt_->is_empty_answer) empty_ = std::move(attempt_);
   attempt_ = std::move(attempt);
   state_ = ChatState::trying;
   shared_.out.clear();
@@ -200,6 +258,20 @@ bool Chat::begin(Instant now, Candidate& candidate) {
   if (policy_.hedge.on) expect_slowness(now);
   shared_.out.clear();  // flush() is never to find this there
   arm(now);
+  return true;
+}
+
+// Whether what was refused is not the client's: the engine is not asked for it again.
+bool Chat::is_refusal_of_ours(const Failure& failure) {
+  const Target& target = attempt_->target;
+  if (!target.stream) return false;
+  quirk::Set asked = quirk::no_stream;
+  if (target.ask_usage) asked |= quirk::no_stream_options;
+  const quirk::Set refused = refused_additions(failure, asked & ~target.quirks);
+  if (refused == 0) return false;
+  if (names_addition(failure) && request_ != nullptr && !request_->verbatim)
+    shared_.learned.add(engine().id, refused, attempt_->candidate->assumed == nullptr);
+  attempt_->candidate->refused_ours = refused;
   return true;
 }
 
@@ -230,44 +302,63 @@ void Chat::record_answer(Instant now) {
   records.splice(records.end(), records, attempt_->record);
 }
 
+// The attempt has answered: what it used serves.
+void Chat::praise(Instant now) {
+  shared_.health.succeeded(now, engine().id, attempt_->exchange);
+  shared_.health.key_succeeded(provider().number, attempt_->key, attempt_->started, engine().id);
+}
+
 void Chat::settle_health(Instant now, const Failure& failure) {
   Health& health = shared_.health;
   const Engine& failed_engine = engine();
   const ExchangeId attempt = attempt_->exchange;
   const std::size_t keys = provider().keys.size();
-  switch (blame(failure.kind)) {
+  const Blame blamed = failure.is_by_request ? Blame::nobody : blame(failure.kind);
+  // What a client alone has named is nobody else's business: nothing of it is kept.
+  const bool is_key = blamed == Blame::key_long || (blamed == Blame::key && keys >= 2);
+  if (attempt_->candidate->assumed != nullptr && (!is_key || keys == 0)) return;
+  switch (blamed) {
     case Blame::nobody:
       return health.let_go(failed_engine.id, attempt);
     case Blame::engine:
-      health.failed(now, failed_engine.id, attempt, failure.retry_after_ms);
+      health.failed(now, failed_engine.id, attempt, failure.retry_after_ms, failure.kind);
       return;
     case Blame::engine_long:
-      return health.set_aside(now, failed_engine.id, attempt);
+      if (failure.is_to_key && keys >= 2) {
+        health.deny(now, failed_engine.id, attempt_->key, failure.kind);
+        return health.let_go(failed_engine.id, attempt);
+      }
+      return health.set_aside(now, failed_engine.id, attempt, limits::gone_ms, failure.kind);
     case Blame::key:
       if (keys < 2) {
-        health.failed(now, failed_engine.id, attempt, failure.retry_after_ms);
+        health.failed(now, failed_engine.id, attempt, failure.retry_after_ms, failure.kind);
       } else {
-        health.cool_key(now, failed_engine.provider->number, attempt_->key, failure.retry_after_ms);
+        health.cool_key(now, failed_engine.provider->number, attempt_->key, failure.retry_after_ms,
+                        failure.kind);
         health.let_go(failed_engine.id, attempt);
       }
       return;
     case Blame::key_long:
-      if (keys == 0) return health.set_aside(now, failed_engine.id, attempt);
-      health.set_key_aside(now, failed_engine.provider->number, attempt_->key);
+      if (keys == 0)
+        return health.set_aside(now, failed_engine.id, attempt, limits::set_aside_ms, failure.kind);
+      health.set_key_aside(now, failed_engine.provider->number, attempt_->key, failure.kind);
       return health.let_go(failed_engine.id, attempt);
   }
 }
 
 // How the chat stands once its attempt has failed.
-Situation Chat::situation(Instant now) {
+Situation Chat::situation(Instant now, FailureKind kind) {
   const Candidate& candidate = *attempt_->candidate;
   const std::size_t keys = provider().keys.size();
   Situation situation;
   situation.attempts_on_engine = candidate.attempts;
+  if (const auto index = static_cast<std::size_t>(kind); index < kRepeatableKinds)
+    situation.repeats_on_engine = candidate.repeats[index];
+  situation.attempts_left = attempts_left(rescue_ ? rescue_->attempts : 0);
   // As many as there are: a key that asks for no wait is ready again at once.
   situation.has_other_key =
       candidate.keys_failed < keys &&
-      shared_.health.key_ready_at(now, engine().provider->number, keys) <= now;
+      shared_.health.key_ready_at(now, engine().provider->number, keys, engine().id) <= now;
   situation.waited_ms = waited_ms_;
   situation.left_ms = opened_ + policy_.timeouts.total_ms - now;
   if (const Candidate* other = pick(now, &candidate))
@@ -276,19 +367,34 @@ Situation Chat::situation(Instant now) {
   return situation;
 }
 
+// Of several failures the most useful one is told.
+void Chat::remember(const Failure& failure) {
+  if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
+    failure_ = Remembered{failure, engine().id};
+}
+
 void Chat::fail(Instant now, FailureKind kind, std::string_view reason) {
   fail(now, failed(kind, reason));
 }
 
 void Chat::fail(Instant now, const Failure& failure) {
-  if (attempt_->target.stream && attempt_->finished() && spares_finished(failure.kind))
+  Attempt& attempt = *attempt_;
+  if (attempt.found) {
+    const Failure found = *std::exchange(attempt.found, std::nullopt);
+    const bool is_ours = found.kind == FailureKind::protocol;
+    if (!(is_ours && attempt.finished())) return fail(now, found);
+  }
+  if (attempt.target.stream && attempt.finished() && spares_finished(failure.kind))
     return wind_up(now);
   hang_up();
-  settle_health(now, failure);
+  // Of what the router had added nobody is to blame, the request least of all.
+  const bool is_of_ours = is_refusal_of_ours(failure);
+  const Failure counted = is_of_ours ? failed(FailureKind::empty, failure.reason) : failure;
+  settle_health(now, counted);
   if (state_ == ChatState::committed) {
     flush();  // what came before the failure
     pay();
-    attempt_->record->outcome = name_of(failure.kind);
+    attempt.record->outcome = name_of(failure.kind);
     if (!rescue(now, failure)) cut(now, {failure, engine().id});
     return;
   }
@@ -296,20 +402,20 @@ void Chat::fail(Instant now, const Failure& failure) {
 
   Candidate& candidate = *attempt_->candidate;
   if (failure.retry_after_ms >= 0) candidate.back_at = now + failure.retry_after_ms;
-  if (!failure_ || usefulness(failure.kind) >= usefulness(failure_->failure.kind))
-    failure_ = Remembered{failure, engine().id};
+  remember(counted);
   const Blame blamed = blame(failure.kind);
-  if (blamed == Blame::key || blamed == Blame::key_long) ++candidate.keys_failed;
-  const Situation standing = situation(now);
-  const std::size_t before = rescue_ ? rescue_->attempts : 0;
-  const bool spent = static_cast<int>(report_.attempts.size() - before) >= policy_.attempts_max;
-  if ((spent && !rival_) || standing.left_ms <= 0) return give_up(now);
+  if (blamed == Blame::key || blamed == Blame::key_long || failure.is_to_key)
+    ++candidate.keys_failed;
+  const Situation standing = situation(now, failure.kind);
+  if ((standing.attempts_left <= 0 && !rival_) || standing.left_ms <= 0) return give_up(now);
 
+  if (is_of_ours && !rival_) return again(now, candidate);
   const Verdict verdict = judge(failure, policy_, standing);
   if (rival_ && (verdict.then == Then::next_key || verdict.then == Then::same_engine))
     return continue_with_rival(now);
   switch (verdict.then) {
     case Then::stop:
+      if (!rescue_ && candidate.refused_ours != 0) break;  // it may be peculiar in more ways
       if (!rescue_) return give_up(now);
       // What was refused is our request to go on: another engine may take it, or this one a
       // plainer.
@@ -321,6 +427,7 @@ void Chat::fail(Instant now, const Failure& failure) {
     case Then::next_key:
       return again(now, candidate);
     case Then::same_engine:
+      ++candidate.repeats[static_cast<std::size_t>(failure.kind)];
       if (failure.kind == FailureKind::rate_limited) waited_ms_ += verdict.wait_ms;
       waiting_candidate_ = &candidate;
       wait_until_ = now + verdict.wait_ms;
@@ -371,7 +478,7 @@ void Chat::leave(Instant now, Outcome outcome) {
       outcome == Outcome::failed || outcome == Outcome::cut ? LogLevel::warn : LogLevel::info;
   const std::string_view provider_name =
       answered ? std::string_view(answered->provider->name) : std::string_view();
-  shared_.actions.log(level, log_line(report_, answered, provider_name));
+  write_log(shared_.actions, level, log_line(report_, answered, provider_name));
   state_ = ChatState::gone;
 }
 
@@ -395,16 +502,14 @@ Instant Chat::deadline_of(ChatState state, const Attempt* attempt) const {
                      (surface_.streams() ? limits::finish_grace_ms : limits::terminator_grace_ms));
     case ChatState::trying:
     case ChatState::refused:
-      // A provider that was asked for a whole answer sends its headers when it has one.
-      return attempt->target.stream ? std::min(total, attempt->started + timeouts.headers_ms)
-                                    : total;
+      return std::min(total, attempt->started + attempt->headers_ms);
     case ChatState::listening:
     case ChatState::committed:
       if (!attempt->target.stream) return total;
-      if (attempt->finished())
-        return std::min(total, attempt->finished_at + limits::finish_grace_ms);
-      if (attempt->transcript.has_content())
-        return std::min(total, attempt->content_at + timeouts.idle_ms);
+      if (attempt->over()) return std::min(total, attempt->finished_at + limits::finish_grace_ms);
+      // A finish reason may not be the last: what follows has as long as any content.
+      if (attempt->finished() || attempt->transcript.has_content() || attempt->is_whole())
+        return std::min(total, silent_at(*attempt, timeouts));
       return std::min(total, attempt->headers_at + attempt->first_content_ms);
     case ChatState::gone:
       break;
@@ -448,6 +553,15 @@ bool Chat::may_be_behind() const {
          !attempt_->overdue;
 }
 
+// A deadline has struck. Who would have had more time by the route is not to blame.
+Failure Chat::late(Instant now, std::string_view what, Millis allowed_ms, Instant fair) const {
+  std::string reason(what);
+  reason += seconds_text(allowed_ms);
+  Failure failure = failed(FailureKind::timeout, reason);
+  failure.is_by_request = now < fair;
+  return failure;
+}
+
 void Chat::expire(Instant now) {
   const Timeouts& timeouts = policy_.timeouts;
   const bool total = opened_ + timeouts.total_ms <= now;
@@ -459,7 +573,7 @@ void Chat::expire(Instant now) {
   if (reading && attempt_->finished()) return wind_up(now);
   if (total) {
     const Failure failure =
-        failed(FailureKind::timeout, "no whole answer within " + seconds_text(timeouts.total_ms));
+        late(now, "no whole answer within ", timeouts.total_ms, opened_ + policy_.fair.total_ms);
     if (state_ == ChatState::committed) return fail(now, failure);
     drop_rival(now, name_of(failure.kind));
     hang_up();
@@ -469,14 +583,14 @@ void Chat::expire(Instant now) {
     return give_up(now);
   }
   if (state_ == ChatState::waiting) return again(now, *waiting_candidate_);
-  if (state_ == ChatState::refused) return read_refusal(now);
+  if (state_ == ChatState::refused) return read_refusal(now, true);
   if (!reading)
-    return fail(now, FailureKind::timeout,
-                "no response within " + seconds_text(timeouts.headers_ms));
+    return fail(now, late(now, "no response within ", attempt_->headers_ms,
+                          attempt_->started + attempt_->fair_headers_ms));
   if (!attempt_->transcript.has_content())
-    return fail(now, FailureKind::timeout,
-                "no content within " + seconds_text(attempt_->first_content_ms));
-  fail(now, FailureKind::timeout, "silent for " + seconds_text(timeouts.idle_ms));
+    return fail(now, late(now, "no content within ", attempt_->first_content_ms,
+                          attempt_->headers_at + attempt_->fair_content_ms));
+  fail(now, late(now, "silent for ", timeouts.idle_ms, silent_at(*attempt_, policy_.fair)));
 }
 
 }  // namespace spillway

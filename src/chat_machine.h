@@ -55,27 +55,52 @@ class Chat {
   // choosing
   SPILLWAY_RARE void refuse_policy(Instant now, Resolution resolution,
                                    const ConfigProblem& problem);
+  // What the engines have in common that cannot take the request.
+  struct Misfits {
+    bool all_retired = true;
+    bool any_ready = false;  // of those whose provider could be called
+    bool all_too_small = true;
+    std::string_view field;  // that all of them stumble over
+
+    SPILLWAY_RARE void add(Unfit why, std::string_view other);
+  };
   SPILLWAY_RARE bool skip_unfit(Instant now);
+  SPILLWAY_RARE [[nodiscard]] ClientError none_fits(const Misfits& misfits) const;
   SPILLWAY_RARE void skip(Candidate& candidate, std::string_view word, std::string_view text);
   [[nodiscard]] Instant ready_at(Instant now, const Candidate& candidate) const;
   [[nodiscard]] Candidate* pick(Instant now, const Candidate* except = nullptr);
   void try_next(Instant now);
   bool begin(Instant now, Candidate& candidate);
+  [[nodiscard]] Millis headers_ms(const Timeouts& timeouts, const Target& target,
+                                  Millis first_content_ms) const;
+  [[nodiscard]] int attempts_left(std::size_t before) const;
+  [[nodiscard]] bool is_spent(std::size_t before) const { return attempts_left(before) <= 0; }
+  SPILLWAY_RARE bool is_refusal_of_ours(const Failure& failure);
   SPILLWAY_RARE void skip_lossy(Candidate& candidate, const Dropped& dropped);
   void again(Instant now, Candidate& candidate);
 
   // reading
+  void let_go_request();
   bool take_frame(Instant now, const Frame& frame);
   bool take_event(Instant now, const Event& event);
-  SPILLWAY_RARE void take_failure(Instant now, const Failed& failure);
-  SPILLWAY_RARE void take_garbled(Instant now, const Garbled& garbled);
+  SPILLWAY_APART void take_name(JsonText given, std::string& name);
+  SPILLWAY_RARE bool take_failure(Instant now, const Failed& failure);
+  SPILLWAY_RARE bool take_problem(Instant now, const Failure& failure);
+  SPILLWAY_RARE bool take_overflow(Instant now);
+  SPILLWAY_RARE void take_remark(const Remark& remark);
+  [[nodiscard]] bool is_piped() const;
+  SPILLWAY_RARE [[nodiscard]] Failure broken_off(Instant now, std::string_view what) const;
+  SPILLWAY_APART bool find_body_kind(std::string_view bytes);
+  SPILLWAY_APART void relay(const Frame& frame);
+  SPILLWAY_RARE [[nodiscard]] std::string without_keys(std::string_view body) const;
   void print_parts(Instant now);
   void identify(Instant now);
   SPILLWAY_RARE void take_refusal(Instant now, std::string_view bytes);
   SPILLWAY_RARE void take_whole(Instant now, std::string_view bytes);
   void drain_frames(Instant now);
   void after_frames(Instant now);
-  SPILLWAY_RARE void read_refusal(Instant now);
+  void gather_rest();
+  SPILLWAY_RARE void read_refusal(Instant now, bool is_cut);
   SPILLWAY_RARE void read_whole(Instant now);
 
   // answering
@@ -83,8 +108,13 @@ class Chat {
   SPILLWAY_RARE void print_late_head();
   void conclude(Instant now);
   SPILLWAY_RARE void wind_up(Instant now);
+  SPILLWAY_RARE [[nodiscard]] bool ended_well() const;
+  SPILLWAY_RARE [[nodiscard]] bool is_answer_though_empty() const;
+  SPILLWAY_RARE bool answer_with_nothing(Instant now);
   SPILLWAY_RARE void keep_tail();
+  SPILLWAY_RARE void relay_held();
   void complete(Instant now);
+  SPILLWAY_RARE ClientError tell(const Remembered& failed, std::string_view joint);
   SPILLWAY_RARE void cut(Instant now, const Remembered& broke);
   SPILLWAY_RARE void answer_error(Instant now, const ClientError& error, Millis retry_after_ms);
   SPILLWAY_RARE void give_up(Instant now);
@@ -96,6 +126,7 @@ class Chat {
   SPILLWAY_RARE void hedge(Instant now);
   void turn();
   SPILLWAY_RARE void settle_race(Instant now);
+  SPILLWAY_RARE void learn(const Candidate& candidate, Millis wait);
   SPILLWAY_RARE void drop_rival(Instant now, std::string_view outcome);
   SPILLWAY_RARE void continue_with_rival(Instant now);
 
@@ -119,9 +150,11 @@ class Chat {
   // ending an attempt
   SPILLWAY_RARE void fail(Instant now, const Failure& failure);
   SPILLWAY_RARE void fail(Instant now, FailureKind kind, std::string_view reason);
+  SPILLWAY_RARE void remember(const Failure& failure);
   void hang_up();
+  void praise(Instant now);
   SPILLWAY_RARE void settle_health(Instant now, const Failure& failure);
-  SPILLWAY_RARE [[nodiscard]] Situation situation(Instant now);
+  SPILLWAY_RARE [[nodiscard]] Situation situation(Instant now, FailureKind kind);
   void record(Instant now, std::string_view outcome);
   void record_answer(Instant now);
   void leave(Instant now, Outcome outcome);
@@ -134,6 +167,8 @@ class Chat {
   void arm(Instant now);
   [[nodiscard]] bool may_be_behind() const;
   SPILLWAY_RARE void expire(Instant now);
+  SPILLWAY_RARE [[nodiscard]] Failure late(Instant now, std::string_view what, Millis allowed_ms,
+                                           Instant fair) const;
 
   std::uint64_t random();
   [[nodiscard]] const Engine& engine() const { return *attempt_->candidate->engine; }
@@ -141,6 +176,8 @@ class Chat {
 
   RouterShared& shared_;
   ChatId id_;
+  Occupancy::Seat seat_;
+  const Client* client_;
   ChatState state_ = ChatState::trying;
   std::unique_ptr<ChatRequest> request_;  // until no engine is asked any more
   Surface surface_;
@@ -153,14 +190,16 @@ class Chat {
   bool hedged_ = false;
   Instant hedge_at_ = Instant::never();
   std::optional<Remembered> failure_;  // the most useful so far
-  bool answering_ = false;             // the response has begun
-  bool early_ = false;                 // before it was known which engine answers
+  std::unique_ptr<Attempt> empty_;  // ended well and said nothing: the answer, if there is no other
+  bool answering_ = false;          // the response has begun
+  bool early_ = false;              // before it was known which engine answers
   bool embedded_;
-  Instant heard_at_;          // when the client last got something that is no content
-  bool keeps_text_ = false;   // to go on from there, should it break off
-  bool joinable_ = true;      // nothing but text and reasoning so far
-  std::string text_;          // escaped: what the client has of the answer's text
-  std::size_t messages_ = 0;  // of the client's own
+  Instant heard_at_;           // when the client last got something that is no content
+  bool keeps_text_ = false;    // to go on from there, should it break off
+  bool joinable_ = true;       // nothing but text and reasoning so far
+  bool answers_tool_ = false;  // the last that was said is what a tool gave
+  std::string text_;           // escaped: what the client has of the answer's text
+  std::size_t messages_ = 0;   // of the client's own
   std::optional<Rescue> rescue_;
   std::string refusals_;  // which engines cannot take the request, and why
   Report report_;

@@ -36,8 +36,7 @@ void Chat::expect_slowness(Instant now) {
 void Chat::hedge(Instant now) {
   hedge_at_ = Instant::never();
   const bool is_waiting = state_ == ChatState::trying || state_ == ChatState::listening;
-  const bool is_spent = static_cast<int>(report_.attempts.size()) >= policy_.attempts_max;
-  if (!racing_ || !is_waiting || is_spent) return;
+  if (!racing_ || !is_waiting || is_spent(0)) return;
   // Nobody is called for this who is cooling.
   const Candidate* const slow = attempt_->candidate;
   Candidate* other = pick(now, slow);
@@ -54,10 +53,15 @@ void Chat::hedge(Instant now) {
 void Chat::settle_race(Instant now) {
   racing_ = false;
   hedge_at_ = Instant::never();
-  shared_.pace.learn(engine().id, now - attempt_->started);
+  learn(*attempt_->candidate, now - attempt_->started);
   // It takes longer than this: else one that always loses would never be known as slow.
-  if (rival_) shared_.pace.learn(rival_->candidate->engine->id, now - rival_->started);
+  if (rival_) learn(*rival_->candidate, now - rival_->started);
   drop_rival(now, kCancelled);
+}
+
+// Of engines that a client alone has named nothing is kept: they would push out the real ones.
+void Chat::learn(const Candidate& candidate, Millis wait) {
+  if (candidate.assumed == nullptr) shared_.pace.learn(candidate.engine->id, wait);
 }
 
 void Chat::drop_rival(Instant now, std::string_view outcome) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kGoOn =
     "Your answer was cut off. Go on exactly where it stopped, in the middle of the word if it "
-    "stopped there: repeat nothing, and say nothing else.";
+    "stopped there, and in the language of the answer: repeat nothing, and say nothing else.";
 
 std::string message_of(std::string_view role, std::string_view escaped) {
   std::string raw = R"({"role":")";
@@ -40,7 +40,10 @@ void add_count(std::int64_t& sum, std::int64_t count) {
 }  // namespace
 
 bool Chat::may_be_rescued() const {
-  return keeps_text_ && joinable_ && request_ != nullptr && report_.rescues < limits::rescues_max;
+  // What is relayed tells a call before it is known whole.
+  const bool has_half_call = attempt_->mode != Mode::translate && attempt_->transcript.has_calls();
+  return keeps_text_ && joinable_ && !has_half_call && request_ != nullptr &&
+         report_.rescues < limits::rescues_max;
 }
 
 // What the client has been told by the engine that answers.
@@ -59,6 +62,7 @@ void Chat::remember(const Part& part) {
 bool Chat::rescue(Instant now, const Failure& failure) {
   Attempt& attempt = *attempt_;
   if (!may_be_rescued() || !may_go_on(failure.kind)) return false;
+  if (is_spent(report_.attempts.size())) return false;
   if (opened_ + policy_.timeouts.total_ms <= now) return false;
   // A client that is piped to has read what the provider said was wrong.
   const bool is_silent =
@@ -111,7 +115,10 @@ void Chat::ask_to_go_on(const Candidate& candidate) {
       rescue.prefilled ? Seam::Continuation::prefilled : Seam::Continuation::instructed);
   if (text_.empty()) return;
   add_message(request, Role::assistant, "assistant", text_);
-  if (!rescue.prefilled) add_message(request, Role::user, "user", kGoOn);
+  if (rescue.prefilled) return;
+  std::string go_on;
+  json::append_escaped(go_on, policy_.go_on.empty() ? kGoOn : policy_.go_on);
+  add_message(request, Role::user, "user", go_on);
 }
 
 // The parts of an engine that goes on: of its text what the client has not got, then calls and the

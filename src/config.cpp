@@ -6,6 +6,7 @@
 #include "config_merge.h"
 #include "http_text.h"
 #include "limits.h"
+#include "redact.h"
 #include "registry.h"
 #include "text.h"
 
@@ -57,7 +58,9 @@ std::string fill(std::string& url, const Environment& env, ConfigProblem& proble
     std::string value = text_of(env, name);
     if (value.find_first_not_of('/') == std::string::npos) return std::string(name);
     if (!is_url_text(value)) refuse_variable(name, kExpectedUrl, problem);
+    const std::string variable(name);  // in the URL, which changes
     open = fill_one(url, open, close, std::move(value));
+    if (has_user(url)) refuse_variable(variable, kExpectedNoUser, problem);
   }
   return {};
 }
@@ -67,7 +70,7 @@ bool add_key(Provider& provider, const Environment& env, std::string_view name,
              ConfigProblem& problem) {
   std::string text = text_of(env, name);
   if (text.empty()) return false;
-  if (!is_header_value(text)) refuse_variable(name, "expected a key of printable ASCII", problem);
+  if (!is_key(text)) refuse_variable(name, kExpectedKey, problem);
   for (const Secret& known : provider.keys)
     if (known.reveal() == text) return true;
   provider.keys.emplace_back(std::move(text));
@@ -91,33 +94,99 @@ void find_provider_keys(Provider& provider, const Environment& env, ConfigProble
     provider.missing = provider.key_names.front();
 }
 
+constexpr std::string_view kHashed = "sha256:";
+
 bool is_digest(std::string_view text) {
   constexpr std::size_t hex_digits = 64;
   return text.size() == hex_digits &&
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-SPILLWAY_RARE bool add_digest(Config& config, std::string_view hexadecimal) {
-  return is_digest(config.client_key_digests.emplace_back(lowered(hexadecimal)));
+// A key of a client, plain or hashed. False when it is not what it must be: an empty digest above
+// all, which would let in whoever has no digest either.
+SPILLWAY_RARE bool add_client_key(Config& config, const Client& client, std::string_view text,
+                                  const Field& where) {
+  const bool is_digest_text = lowered(text.substr(0, kHashed.size())) == kHashed;
+  std::string key = is_digest_text ? lowered(text.substr(kHashed.size())) : std::string(text);
+  if (is_digest_text && !is_digest(key))
+    return where.refuse("expected 64 hexadecimal digits after each sha256:");
+  if (!is_key(key)) return where.refuse(kExpectedKey);
+  if (key.size() > limits::client_key_bytes_max)
+    return where.refuse("expected keys of at most " + std::to_string(limits::client_key_bytes_max) +
+                        " bytes");
+  for (const ClientKey& known : config.client_keys) {
+    if (known.is_digest != is_digest_text || known.text.reveal() != key) continue;
+    if (known.client == &client) return true;
+    return where.refuse("expected a key of its own, got one that client \"" + known.client->name +
+                        "\" has too");
+  }
+  if (config.client_keys.size() == limits::client_keys_max)
+    return where.refuse("expected at most " + std::to_string(limits::client_keys_max) +
+                        " keys of clients");
+  config.client_keys.push_back(
+      {&client, config.client_keys.size(), is_digest_text, Secret(std::move(key))});
+  return true;
 }
 
-// False when something in the environment is not what it must be. An empty digest above all: it
-// would let in whoever has no digest either.
-bool find_keys(Config& config, const Environment& env, ConfigProblem& problem) {
-  for (Provider& provider : config.providers) find_provider_keys(provider, env, problem);
+// Several are separated by commas.
+SPILLWAY_RARE bool add_client_keys(Config& config, const Client& client, std::string_view keys,
+                                   const Field& where) {
   bool good = true;
-  split(text_of(env, "SPILLWAY_KEYS"), ',', [&config, &good](std::string_view key) {
+  split(keys, ',', [&](std::string_view key) {
     key = trimmed(key);
-    constexpr std::string_view hashed = "sha256:";
-    if (starts_with(key, hashed)) {
-      good = add_digest(config, key.substr(hashed.size())) && good;
-    } else if (!key.empty()) {
-      config.client_keys.emplace_back(std::string(key));
-    }
+    good = good && (key.empty() || add_client_key(config, client, key, where));
   });
-  if (!good)
-    refuse_variable("SPILLWAY_KEYS", "expected 64 hexadecimal digits after each sha256:", problem);
-  return problem.message.empty();
+  return good;
+}
+
+// The keys of a row, from the variables that it names.
+SPILLWAY_RARE bool find_row_keys(Config& config, const Client& client, const Environment& env,
+                                 const Field& row) {
+  const Field keys = row.at("keys", "null");
+  for (const std::string& source : client.key_sources) {
+    const bool hashed = lowered(source.substr(0, kHashed.size())) == kHashed;
+    const std::string text = hashed ? source : text_of(env, source);
+    if (text.empty()) return keys.refuse("the environment has no " + source);
+    if (!add_client_keys(config, client, text, keys)) return false;
+  }
+  return true;
+}
+
+// SPILLWAY_KEYS is the client `default`, for whoever is the only one: every engine whose provider
+// has a key, as many attempts as are enough, deadlines of the config. A row of this name bounds it
+// otherwise.
+SPILLWAY_RARE Client& default_client(Config& config) {
+  constexpr std::string_view name = "default";
+  if (Client* const row = find_named(config.clients, name)) {
+    row->is_default = true;
+    return *row;
+  }
+  Client& made = config.clients.emplace_back();
+  made.is_default = true;
+  made.name = name;
+  made.number = config.clients.size() - 1;
+  made.attempts_max = limits::default_client_attempts_max;
+  made.may_set = may_set::attempts_max | may_set::attempts_per_engine |
+                 may_set::rate_limit_wait_ms | may_set::on_auth_error | may_set::on_content_filter |
+                 may_set::keep_alive | may_set::rescue | may_set::repeat;
+  return made;
+}
+
+SPILLWAY_RARE bool find_client_keys(Config& config, const Environment& env, const Field& root) {
+  const Field rows = root.at("clients", "null");
+  for (const Client& client : config.clients)
+    if (!find_row_keys(config, client, env, rows.at(client.name, "null"))) return false;
+  constexpr std::string_view variable = "SPILLWAY_KEYS";
+  const std::string keys = text_of(env, variable);
+  const Field env_field = root.at("env", "null");
+  const bool has_keys = keys.find_first_not_of(", \t\r\n") != std::string::npos;
+  return !has_keys ||
+         add_client_keys(config, default_client(config), keys, env_field.at(variable, "null"));
+}
+
+bool find_keys(Config& config, const Environment& env, const Field& root, ConfigProblem& problem) {
+  for (Provider& provider : config.providers) find_provider_keys(provider, env, problem);
+  return problem.message.empty() && find_client_keys(config, env, root);
 }
 
 // What is being read: the input of configure().
@@ -161,6 +230,18 @@ bool read_environment(Loading& loading, const Field& field) {
   return true;
 }
 
+// A route may name an engine without a row, and so may an engine its successor: from here on it is
+// one that the config names.
+void add_named_engines(Config& config) {
+  const auto add = [&config](const std::string& id) {
+    if (config.find_engine(id) == nullptr) config.engines.push_back(*config.assume_engine(id));
+  };
+  for (const Route& route : config.routes)
+    for (const std::string& id : route.chain) add(id);
+  for (const Engine& engine : config.engines)
+    if (!engine.successor.empty()) add(engine.successor);
+}
+
 constexpr Member<Loading> kInputMembers[] = {{"config", read_texts}, {"env", read_environment}};
 
 }  // namespace
@@ -175,9 +256,37 @@ std::unique_ptr<const Config> Config::load(std::string_view input, ConfigProblem
   Loading loading{*config, problem, {}};
   if (!read_members(root, kInputMembers, loading) ||
       !merge_text(loading, text_of(loading.env, variable), root.at(variable, input)) ||
-      !check_config(*config, problem) || !find_keys(*config, loading.env, problem))
+      !check_config(*config, problem))
     return nullptr;
+  add_named_engines(*config);
+  if (!find_keys(*config, loading.env, root, problem)) return nullptr;
   return config;
+}
+
+namespace {
+
+SPILLWAY_RARE bool hide_keys(const Config& config, std::string& text) {
+  Redaction redaction(text);
+  for (const Provider& provider : config.providers)
+    for (const Secret& key : provider.keys) redaction.hide(key);
+  for (const ClientKey& key : config.client_keys)
+    if (!key.is_digest) redaction.hide(key.text);
+  std::string shown = redaction.shown();
+  const bool any = shown != text;
+  text = std::move(shown);
+  return any;
+}
+
+}  // namespace
+
+int Policy::repeats_after(FailureKind kind) const {
+  const auto index = static_cast<std::size_t>(kind);
+  if (index >= kRepeatableKinds) return 0;
+  if (repeats[index] != kOpen) return repeats[index];
+  if (kind == FailureKind::rate_limited) return rate_limit_wait_ms > 0 ? INT_MAX : 0;
+  const bool alike =
+      std::find(kRepeatedAlike.begin(), kRepeatedAlike.end(), kind) != kRepeatedAlike.end();
+  return alike ? attempts_per_engine - 1 : 0;
 }
 
 const Provider* Config::find_provider(std::string_view name) const {
@@ -211,53 +320,21 @@ std::optional<Engine> Config::assume_engine(std::string_view id) const {
   return engine;
 }
 
-namespace {
-
-constexpr std::size_t kKeyBytesMin = 6;  // shorter keys would eat ordinary words
-
-SPILLWAY_RARE void hide_keys(const Config& config, std::string& text) {
-  constexpr std::string_view mark = "[redacted]";
-  // All of them are found before one is replaced: keys may begin, hold or overlap one another.
-  std::string hidden(text.size(), '\0');
-  const auto hide = [&text, &hidden](const Secret& secret) {
+bool Config::redact(std::string& text) const {
+  // Every answer's model is looked at. In base64 a key takes a third more than it has bytes.
+  const bool is_plain = text.find_first_of("%\\") == std::string::npos;
+  const std::size_t encoded_max = text.size() * 3 / 4;
+  const auto may_stand = [&text, is_plain, encoded_max](const Secret& secret) {
     const std::string_view key = secret.reveal();
-    if (key.size() < kKeyBytesMin) return;
-    for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
-      for (std::size_t byte = 0; byte < key.size(); ++byte) hidden[at + byte] = 'x';
-    // What a provider says may be cut, and so end inside a key.
-    for (std::size_t size = std::min(key.size() - 1, text.size()); size >= kKeyBytesMin; --size)
-      if (std::string_view(text).substr(text.size() - size) == key.substr(0, size)) {
-        std::fill(hidden.end() - static_cast<std::ptrdiff_t>(size), hidden.end(), 'x');
-        break;
-      }
+    if (key.size() < kHiddenKeyBytesMin || key.size() > text.size()) return false;
+    return !is_plain || key.size() <= encoded_max || text.find(key) != std::string::npos;
   };
-  for (const Provider& provider : config.providers)
-    for (const Secret& key : provider.keys) hide(key);
-  for (const Secret& key : config.client_keys) hide(key);
-
-  std::string shown;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (hidden[at] == '\0') {
-      shown += text[at];
-    } else if (at == 0 || hidden[at - 1] == '\0') {
-      shown += mark;
-    }
-  }
-  text = std::move(shown);
-}
-
-}  // namespace
-
-void Config::redact(std::string& text) const {
-  const auto begins_in = [&text](const Secret& secret) {
-    const std::string_view key = secret.reveal();
-    return key.size() >= kKeyBytesMin &&
-           text.find(key.substr(0, kKeyBytesMin)) != std::string::npos;
-  };
-  bool found = std::any_of(client_keys.begin(), client_keys.end(), begins_in);
+  bool any = std::any_of(
+      client_keys.begin(), client_keys.end(),
+      [&may_stand](const ClientKey& key) { return !key.is_digest && may_stand(key.text); });
   for (const Provider& provider : providers)
-    for (const Secret& key : provider.keys) found = found || begins_in(key);
-  if (found) hide_keys(*this, text);
+    any = any || std::any_of(provider.keys.begin(), provider.keys.end(), may_stand);
+  return any && hide_keys(*this, text);
 }
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <climits>
 #include <cmath>
 #include <cstdint>
 #include <list>
@@ -15,9 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include "client.h"
 #include "clock.h"
+#include "failure.h"
 #include "limits.h"
 #include "quirk.h"
+#include "rare.h"
 #include "secret.h"
 
 namespace spillway {
@@ -77,7 +81,9 @@ struct Provider {
   std::list<std::string> key_names;
   std::list<Header> headers;
   quirk::Set quirks = 0;
+  bool built_in = false;  // a row of the registry: what it takes and how it answers is recorded
   bool simulated = false;
+  bool splice = true;  // its streams may go to the client before they are read
   // Found in the environment
   std::list<Secret> keys;
   std::string
@@ -96,6 +102,8 @@ struct Engine {
   Latency latency = Latency::standard;
   capability::Set capabilities = capability::assumed;
   quirk::Set quirks = 0;
+  std::string ends;       // the day on which its provider ends it (date.h); empty: none is known
+  std::string successor;  // who is asked in its place from then on
 
   [[nodiscard]] std::string_view model() const {
     return std::string_view(id).substr(id.find(':') + 1);
@@ -103,6 +111,9 @@ struct Engine {
 };
 
 enum class OnFailure : std::uint8_t { stop, next };
+
+// What an engine is asked for when the client does not stream. (One that does gets a stream.)
+enum class Upstream : std::uint8_t { stream, whole };
 
 struct Timeouts {
   Millis headers_ms = 10'000;  // request sent → response headers
@@ -132,15 +143,28 @@ struct KeepAlive {
 // How one chat is routed.
 struct Policy {
   int attempts_max = 4;  // upstream requests before the first content
-  int attempts_per_engine = 1;
+  // … in all, also for an answer that breaks off: a client's row may bound it.
+  int upstream_max = INT_MAX;
+  int attempts_per_engine = 1;    // what `repeats` leaves open
   Millis rate_limit_wait_ms = 0;  // at most this long for the same engine when it is rate limited
+  static constexpr std::int8_t kOpen = -1;
+  // By kind of failure: how often the same engine is asked again after it.
+  std::array<std::int8_t, kRepeatableKinds> repeats{kOpen, kOpen, kOpen, kOpen,
+                                                    kOpen, kOpen, kOpen};
   Timeouts timeouts;
+  // As the route has them, whatever the request made of them: who keeps these is not to blame.
+  Timeouts fair;
   OnFailure on_auth_error = OnFailure::stop;
   OnFailure on_content_filter = OnFailure::stop;
+  Upstream upstream = Upstream::stream;
   Hedge hedge;
   KeepAlive keep_alive;
   bool rescue = true;   // an answer that breaks off is gone on with by the next engine
+  std::string go_on;    // what an engine is told that takes no beginning; empty: words of ours
   bool strict = false;  // an engine that would drop a field of the request is skipped
+
+  // How often an engine may be asked again after failures of this kind.
+  [[nodiscard]] SPILLWAY_RARE int repeats_after(FailureKind kind) const;
 };
 
 // What a chat can name. A request's `spillway` object has the same members.
@@ -153,6 +177,7 @@ struct Route : Policy {
 inline const std::string& name_of(const Provider& provider) { return provider.name; }
 inline const std::string& name_of(const Engine& engine) { return engine.id; }
 inline const std::string& name_of(const Route& route) { return route.name; }
+inline const std::string& name_of(const Client& client) { return client.name; }
 // nullptr when there is none.
 template <class Rows>
 [[nodiscard]] auto find_named(Rows& rows, std::string_view name) -> decltype(&rows.front()) {
@@ -190,8 +215,8 @@ class Config {
   [[nodiscard]] const Provider* provider_in(std::string_view id) const;
   // An engine that the registry does not know at a provider that it does, with assumed metadata.
   [[nodiscard]] std::optional<Engine> assume_engine(std::string_view id) const;
-  // Replaces every byte of `text` that belongs to a key, also to the beginning of one at its end.
-  void redact(std::string& text) const;
+  // Hides every key that stands in `text` whole (redact.h); whether there was one.
+  bool redact(std::string& text) const;
 
   std::list<Provider> providers;
   std::list<Engine> engines;
@@ -199,11 +224,15 @@ class Config {
   std::string default_route;
   std::string cors_origin = "*";  // empty: no CORS headers
   std::size_t request_bytes_max = limits::request_bytes_max;
+  std::size_t bodies_bytes_max = limits::bodies_bytes_max;
   std::size_t chats_max = limits::chats_max;
+  // What one client may have of the chats and of the bytes of bodies.
+  std::int64_t client_share_per_mille = limits::client_share_per_mille;
+  Millis body_ms = limits::body_ms;
   Millis cooldown_ms = limits::cooldown_ms;
-  // SPILLWAY_KEYS: what a client may show. Plain keys, and hex digests of hashed ones.
-  std::list<Secret> client_keys;
-  std::list<std::string> client_key_digests;
+  // Without any, no one is served but the machine itself.
+  std::list<Client> clients;
+  std::list<ClientKey> client_keys;
 };
 
 // Changes `route` by the members of a `spillway` object, which stands at `path`.

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "json.h"
 #include "rare.h"
+#include "text.h"
 
 namespace spillway {
 
@@ -77,6 +78,15 @@ class Field {
     out = json::unescaped(text);
     return true;
   }
+  // A text that is kept: a client writes some of them.
+  bool text(std::string& out, std::size_t bytes_max) const {
+    JsonText text;
+    if (!this->text(text)) return false;
+    if (text.escaped().size() > json::kEscapeBytesMax * bytes_max) return refuse_length(bytes_max);
+    out = json::unescaped(text);
+    return out.size() <= bytes_max || refuse_length(bytes_max);
+  }
+  bool name(std::string& out) const { return text(out, limits::name_bytes_max); }
   bool boolean(bool& out) const {
     const auto value = json::Reader(value_).boolean();
     if (!value) return expected("true or false");
@@ -135,7 +145,7 @@ class Field {
   }
   // `choices` were all there is.
   SPILLWAY_RARE [[nodiscard]] bool refuse_choice(const std::string& choices) const {
-    return refuse("expected one of " + choices + ", got " + std::string(value_));
+    return refuse("expected one of " + choices + ", got " + quoted());
   }
   static void add_choice(std::string& choices, std::string_view word) {
     if (!choices.empty()) choices += ", ";
@@ -149,6 +159,7 @@ class Field {
     json::Reader in(value_);
     if (!in.enter_object()) return expected("an object");
     while (in.next_member()) {
+      if (in.key().size() > limits::name_bytes_max) return refuse_member_name();
       const std::string name(in.key());
       if (!read(reader, name, at(name, in.raw()))) return false;
     }
@@ -162,10 +173,9 @@ class Field {
     return true;
   }
   [[nodiscard]] std::size_t index_in(std::span<const std::string_view> words) const {
-    std::string text;
-    if (type() == json::Type::string) (void)this->text(text);
+    const JsonText text = json::Reader(value_).string().value_or(JsonText());
     std::size_t index = 0;
-    while (index < words.size() && words[index] != text) ++index;
+    while (index < words.size() && !json::equals(text, words[index])) ++index;
     return index;
   }
   SPILLWAY_RARE bool refuse_word(std::span<const std::string_view> words) const {
@@ -183,12 +193,20 @@ class Field {
     return refuse("expected JSON: " + std::string(in.problem()) + " at byte " +
                   std::to_string(in.offset()));
   }
+  SPILLWAY_RARE [[nodiscard]] bool refuse_length(std::size_t bytes_max) const {
+    return refuse("expected at most " + std::to_string(bytes_max) + " bytes");
+  }
+  SPILLWAY_RARE [[nodiscard]] bool refuse_member_name() const {
+    return refuse("expected names of at most " + std::to_string(limits::name_bytes_max) + " bytes");
+  }
+  // The value as an error tells it.
+  [[nodiscard]] std::string quoted() const { return quote(value_); }
   SPILLWAY_RARE [[nodiscard]] bool refuse_value(std::string_view expected) const {
-    return refuse("expected " + std::string(expected) + ", got " + std::string(value_));
+    return refuse("expected " + std::string(expected) + ", got " + quoted());
   }
   SPILLWAY_RARE bool out_of_range(std::int64_t min, std::int64_t max) const {
     return refuse("expected a whole number from " + std::to_string(min) + " to " +
-                  std::to_string(max) + ", got " + std::string(value_));
+                  std::to_string(max) + ", got " + quoted());
   }
 
   Field(const Field& parent, std::string_view name, std::string_view value)

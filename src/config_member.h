@@ -86,6 +86,18 @@ bool read_members(const Field& field, std::span<const Member<T>> members, T& obj
     return read_member(name, member, members, object);
   });
 }
+// The same, with the member `last` behind the others wherever it stands.
+template <class T>
+bool read_members_with_last(const Field& field, std::span<const Member<T>> members,
+                            std::string_view last, T& object) {
+  const auto pass = [&](bool is_last) {
+    return field.members([&, is_last](const std::string& name, const Field& member) {
+      return (name == last) != is_last || read_member(name, member, members, object);
+    });
+  };
+  return pass(false) && pass(true);
+}
+
 // A Read for an object whose members have names of the user's: each is read by `read`.
 template <class T, bool (*read)(T& object, const std::string& name, const Field& field)>
 bool read_each(T& object, const Field& field) {
@@ -96,6 +108,11 @@ bool read_each(T& object, const Field& field) {
 template <class T, std::size_t N>
 bool read_members(const Field& field, const Member<T> (&members)[N], T& object) {
   return read_members(field, std::span<const Member<T>>(members), object);
+}
+template <class T, std::size_t N>
+bool read_members_with_last(const Field& field, const Member<T> (&members)[N],
+                            std::string_view last, T& object) {
+  return read_members_with_last(field, std::span<const Member<T>>(members), last, object);
 }
 
 }  // namespace spillway

@@ -30,6 +30,7 @@ struct Target {
   bool stream = true;
   bool ask_usage = true;  // usage is wanted in the stream
   bool reasons = true;    // the engine takes a reasoning effort
+  bool built_in = true;   // what it takes is recorded
 };
 
 // Names of request fields that the target could not take.
@@ -75,7 +76,12 @@ struct Dialect {
   void (*decode_frame)(const Frame&, Events&) = nullptr;
   // A whole body that was not streamed → the events it would have streamed, ending in Done.
   void (*decode_body)(std::string_view body, Events&) = nullptr;
+  // A frame of nothing but usage behind the finish reason is the last: what comes after it is the
+  // terminator, if anything.
+  bool ends_with_usage = false;
   bool takes_audio = true;  // its requests have a place for sound
+  // Whether they have one for this part of a message; null: for any.
+  bool (*takes)(const Content&, quirk::Set) = nullptr;
   // A header that every request has, unless the provider's row has one of this name.
   std::string_view header_name = {};
   std::string_view header_value = {};

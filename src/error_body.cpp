@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "limits.h"
+#include "redact.h"
 #include "text.h"
 
 namespace spillway {
@@ -279,6 +280,11 @@ std::string_view without_sse(std::string_view text) {
   return trimmed(text.substr(0, text.find('\n')));
 }
 
+std::string_view text_of(std::string_view body) {
+  if (starts_with(body, "\xEF\xBB\xBF")) body.remove_prefix(3);
+  return without_sse(trimmed(body));
+}
+
 bool is_text(std::string_view bytes) {
   return std::none_of(bytes.begin(), bytes.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t';
@@ -287,22 +293,26 @@ bool is_text(std::string_view bytes) {
 
 }  // namespace
 
-ErrorBody read_error_body(std::string_view body) {
-  body = body.substr(0, limits::error_body_bytes_max);
-  if (starts_with(body, "\xEF\xBB\xBF")) body.remove_prefix(3);
-  const std::string_view text = without_sse(trimmed(body));
+ErrorBody read_error_body(std::string_view body, bool is_cut) {
+  const std::string_view text = text_of(body.substr(0, limits::error_body_bytes_max));
+  // For what is read as it is; a string of JSON counts only when it is whole.
+  const std::string_view words =
+      text_of(cut_text(is_cut ? without_last_word(body) : body, limits::error_body_bytes_max));
 
   BodyReader reader;
+  bool is_guess = false;
   if (starts_with(text, "<")) {
-    reader.read_markup(text);
+    reader.read_markup(words);
   } else if (is_text(text)) {
     const bool json = starts_with(text, "{") || starts_with(text, "[") || starts_with(text, "\"");
     const bool whole = json && reader.read_json(text, kAside + 1, 0);
+    is_guess = json && reader.message.text.empty();
     // A shape that no one has seen yet: its text is better than nothing, unless it is just `{}`.
-    if (!whole || text.size() > 4) reader.message.offer(text, kAside, limits::reason_bytes_max);
+    if (!whole || text.size() > 4) reader.message.offer(words, kAside, limits::reason_bytes_max);
   }
 
   ErrorBody said;
+  said.is_guess = is_guess;
   said.message = std::move(reader.message.text);
   for (Slot* const slot : {&reader.code, &reader.reason, &reader.type})
     if (said.code.empty()) said.code = std::move(slot->text);
@@ -318,7 +328,7 @@ std::string folded(std::string_view bytes, std::size_t bytes_max) {
   // Escaping and unescaping again is what makes any bytes valid UTF-8. Twice the bound leaves room
   // for whitespace that will fold; a longer run of it is not worth reading.
   std::string escaped;
-  json::append_escaped(escaped, trimmed(bytes).substr(0, 2 * bytes_max));
+  json::append_escaped(escaped, cut_text(trimmed(bytes), 2 * bytes_max));
   const std::string valid = json::unescaped(JsonText::trusted(escaped));
 
   std::string line;
@@ -332,12 +342,8 @@ std::string folded(std::string_view bytes, std::size_t bytes_max) {
     space = false;
     line.push_back(c);
   }
-  if (line.size() > bytes_max) {
-    std::size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
-    line.resize(end);
-    while (!line.empty() && line.back() == ' ') line.pop_back();
-  }
+  line.resize(cut_text(line, bytes_max).size());
+  while (!line.empty() && line.back() == ' ') line.pop_back();
   return line;
 }
 

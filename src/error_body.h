@@ -14,6 +14,7 @@
 // * The text may be hostile: time and memory are linear in limits::error_body_bytes_max (what is
 //   longer is cut), nesting is bounded, and broken JSON gives what was read before it broke.
 // * All strings that come out are folded: valid UTF-8, no control characters, single spaces.
+// * What is cut off, here or on its way to us, takes the word with it that it cuts (redact.h).
 #pragma once
 
 #include <cstddef>
@@ -31,12 +32,16 @@ struct ErrorBody {
   std::string wait;   // a wait as written: "34.4s", "20"
   std::string reset;  // an x-ratelimit-reset that was passed on inside the body
   int status = 0;     // an HTTP status, 400 to 599, that the body gives
+  // JSON of a shape that nobody has seen: `message` is all of it, whatever it says.
+  bool is_guess = false;
 };
 
-[[nodiscard]] ErrorBody read_error_body(std::string_view body);
+// `is_cut`: it broke off, or was not read to its end.
+[[nodiscard]] ErrorBody read_error_body(std::string_view body, bool is_cut = false);
 
 // Any bytes as one line of text: whitespace and control characters become single spaces, what is
-// not UTF-8 becomes U+FFFD, and the end is cut at a character so that at most `bytes_max` remain.
+// not UTF-8 becomes U+FFFD, and so many words at the end are left out that at most `bytes_max`
+// remain.
 [[nodiscard]] std::string folded(std::string_view bytes, std::size_t bytes_max);
 [[nodiscard]] std::string lower_case(std::string_view text);
 

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "batch.h"
+#include "framing.h"
 #include "json.h"
 #include "rare.h"
 
@@ -36,6 +37,7 @@ struct Usage {
   std::int64_t cache_read = -1;
   std::int64_t cache_write = -1;
   std::int64_t reasoning = -1;
+  std::int64_t total = -1;  // as the provider gives it
 };
 // Takes a count of tokens as a provider tells it. One that no answer can have (below 0, above
 // limits::tokens_max, no whole number) counts as not reported: -1.
@@ -64,11 +66,15 @@ struct ToolCall {
   JsonText id;
   JsonText name;
   JsonText signature;
+  bool is_typed = false;  // it has no key of its own, but what the first delta of a call has
 };
 // A fragment of the JSON text of a call's arguments, as the inside of a JSON string.
+// `may_begin`: one under a key that has no call belongs to a call that is not named yet; else to
+// one that is the provider's own business.
 struct ToolArguments {
   CallKey key = kLatestCall;
   JsonText fragment;
+  bool may_begin = false;
 };
 // The arguments of a call whole, as a JSON object.
 struct ToolInput {
@@ -78,8 +84,14 @@ struct ToolInput {
 struct Refusal {
   JsonText text;
 };
+// Counts, as far as this frame gives them; each is of the whole answer so far.
 struct Counted {
   Usage usage;
+  // Where a provider tells parts instead of the sum: the input beside what the cache took or gave;
+  // input that came from its own tools, beside `usage.input`; the output beside the reasoning.
+  std::int64_t input_uncached = -1;
+  std::int64_t input_tools = -1;
+  std::int64_t output_unreasoned = -1;
 };
 struct Finished {
   FinishReason reason = FinishReason::other;
@@ -98,12 +110,22 @@ struct Garbled {
   const char* problem;
 };
 
+// A frame that holds no object says nothing: a heartbeat, or bare words.
+struct Remark {
+  std::string_view text;
+};
+
 using Event = std::variant<Started, Text, Reasoning, ToolCall, ToolArguments, ToolInput, Refusal,
-                           Counted, Finished, Failed, Done, Garbled>;
+                           Counted, Finished, Failed, Done, Garbled, Remark>;
 using Events = Batch<Event>;
 
 // Takes back what was told, from `told` on, of text that turned out to be broken, and says so.
 // `problem`: a literal.
 SPILLWAY_RARE void tell_garbled(const char* problem, std::size_t told, Events& out);
+// What data that is no object tells: the terminator of one dialect, which gateways send in others;
+// an error in a list; that it is broken, where it begins an object or a list; or nothing.
+SPILLWAY_RARE void tell_no_object(std::string_view data, Events& out);
+// A frame that is called an error.
+SPILLWAY_RARE void tell_error(const Frame& frame, Events& out);
 
 }  // namespace spillway

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,8 @@ constexpr std::array<std::string_view, kFailureKinds> kKindNames{
     "rate_limited",    "overloaded",     "server",          "timeout",          "network",
     "protocol",        "empty",          "model_not_found", "context_too_long", "auth",
     "quota_exhausted", "content_filter", "bad_request",     "too_large"};
+
+constexpr std::string_view kNoReason = "no reason was given";
 
 // "ValidationException:http://internal.amazon.com/…" → ValidationException
 std::string_view exception_name(std::string_view error_type) {
@@ -67,24 +70,92 @@ std::string without_quotes(std::string_view message) {
   return std::string(message.substr(0, first)).append(message.substr(last));
 }
 
-FailureKind kind_of(int status, const ErrorBody& said) {
-  const std::string message = lower_case(said.message);
+bool is_name_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+// Whether a model is named, and not a longer name that holds this one ("gpt-5" in "gpt-5.2-pro").
+bool names(std::string_view message, std::string_view model) {
+  if (model.empty()) return false;
+  for (std::size_t at = message.find(model); at != std::string_view::npos;
+       at = message.find(model, at + 1)) {
+    const std::string_view rest = message.substr(at + model.size());
+    const bool goes_on =
+        !rest.empty() &&
+        (is_name_byte(rest[0]) ||
+         (rest.size() > 1 && (rest[0] == '.' || rest[0] == ':') && is_name_byte(rest[1])));
+    if (!goes_on && (at == 0 || !is_name_byte(message[at - 1]))) return true;
+  }
+  return false;
+}
+
+// What is looked for, all of it in lower case.
+struct Evidence {
+  const ErrorBody& said;
+  std::string message;
+  std::string whole;     // with the words
+  std::string unquoted;  // of a refused request: without what it quotes
+  std::string model;
+
+  // Nothing that a client may have said proves anything against an engine or a key.
+  [[nodiscard]] bool proves(std::string_view phrase) const {
+    return unquoted.find(phrase) != std::string::npos && model.find(phrase) == std::string::npos;
+  }
+  [[nodiscard]] bool has_word(std::string_view word) const {
+    std::string line = "\n";
+    line.append(word).append("\n");
+    return said.words.find(line) != std::string::npos;
+  }
+  [[nodiscard]] bool shows(const failure_table::Row& row) const {
+    if (row.said == failure_table::word) return has_word(row.text);
+    return blames(row.kind) ? proves(row.text) : whole.find(row.text) != std::string::npos;
+  }
+};
+
+bool proves_any(const Evidence& evidence, std::span<const std::string_view> phrases) {
+  return std::any_of(phrases.begin(), phrases.end(),
+                     [&evidence](std::string_view phrase) { return evidence.proves(phrase); });
+}
+
+bool denies(const Evidence& evidence, int status) {
+  if (kind_of_status(status) == FailureKind::auth) return true;
+  if (!failure_table::holds(failure_table::kInBand, status)) return false;
+  return std::any_of(std::begin(failure_table::kDenyingWords),
+                     std::end(failure_table::kDenyingWords),
+                     [&evidence](std::string_view word) { return evidence.has_word(word); });
+}
+
+// Something is denied: the key, the model to this key, or, where nothing is said of either, it is
+// somebody on the way who denies it to all.
+void find_what_is_denied(const Evidence& evidence, int status, Failure& failure) {
+  if (proves_any(evidence, failure_table::kKeyPhrases)) {
+    failure.kind = FailureKind::auth;
+  } else if (names(evidence.message, evidence.model) ||
+             proves_any(evidence, failure_table::kModelPhrases)) {
+    failure.kind = FailureKind::model_not_found;
+    failure.is_to_key = true;
+  } else {
+    const bool is_key = status == 401 || proves_any(evidence, failure_table::kKeyNames);
+    failure.kind = is_key ? FailureKind::auth : FailureKind::server;
+  }
+}
+
+void find_kind(int status, const ErrorBody& said, std::string_view model, Failure& failure) {
+  Evidence evidence{said, lower_case(said.message), {}, {}, {}};
+  evidence.model = lower_case(folded(model, limits::name_bytes_max));
+  evidence.whole = said.words + evidence.message;
   // An engine in trouble quotes its own name, a refused request its client.
   const bool refused = status >= 400 && status < 500 && status != 429;
-  const std::string whole = said.words + message;
-  const std::string unquoted = refused ? said.words + without_quotes(message) : whole;
-  std::string line;
+  evidence.unquoted = refused ? said.words + without_quotes(evidence.message) : evidence.whole;
+  failure.kind = kind_of_status(status);
   for (const auto& row : failure_table::kRows) {
-    if (!failure_table::holds(row.when, status)) continue;
-    if (row.said == failure_table::phrase) {
-      const std::string& evidence = blames(row.kind) ? unquoted : whole;
-      if (evidence.find(row.text) != std::string::npos) return row.kind;
-      continue;
-    }
-    line.assign("\n").append(row.text).append("\n");
-    if (said.words.find(line) != std::string::npos) return row.kind;
+    if (!failure_table::holds(row.when, status) || !evidence.shows(row)) continue;
+    failure.kind = row.kind;
+    failure.is_to_key = row.kind == FailureKind::model_not_found &&
+                        (row.when == failure_table::kDenied || row.when == 403);
+    return;
   }
-  return kind_of_status(status);
+  if (denies(evidence, status)) find_what_is_denied(evidence, status, failure);
 }
 
 bool passes_by_itself(FailureKind kind) {
@@ -129,25 +200,28 @@ Millis wait_of(Instant now, FailureKind kind, const ResponseHead& head, const Er
 
 std::string_view name_of(FailureKind kind) { return kKindNames[static_cast<std::size_t>(kind)]; }
 
-Failure classify(Instant now, const ResponseHead& head, std::string_view body) {
-  ErrorBody said = read_error_body(body);
+Failure classify(Instant now, const ResponseHead& head, std::string_view body,
+                 std::string_view model) {
+  ErrorBody said = read_error_body(body, head.body_is_cut);
   if (const std::string_view name = exception_name(head.error_type); !name.empty()) {
     const std::string exception = folded(name, limits::error_code_bytes_max);
     said.words.append(lower_case(exception)).append("\n");
     if (said.code.empty()) said.code = exception;
   }
+  // In a 200 it may be an answer, and its words the model's.
+  if (said.is_guess && head.status < 300) said.message.clear();
   // An error inside a 200 often names the status that it would have had.
   const bool in_band = head.status < 300;
   const int status = in_band && said.status != 0 ? said.status : head.status;
 
   Failure failure;
-  failure.kind = kind_of(status, said);
+  find_kind(status, said, model, failure);
   failure.status = head.status;
   failure.retry_after_ms = wait_of(now, failure.kind, head, said);
   failure.reason = std::move(said.message);
   if (failure.reason.empty()) failure.reason = said.code;
   if (failure.reason.empty()) {
-    failure.reason = "no reason was given";
+    failure.reason = kNoReason;
     if (status != 0) failure.reason += " (HTTP " + std::to_string(status) + ")";
   }
   failure.code = std::move(said.code);
@@ -170,6 +244,7 @@ Failure failed(FailureKind kind, std::string_view reason) {
   Failure failure;
   failure.kind = kind;
   failure.reason = folded(reason, limits::reason_bytes_max);
+  if (failure.reason.empty()) failure.reason = kNoReason;
   return failure;
 }
 

@@ -28,18 +28,25 @@ enum class FailureKind : std::uint8_t {
   too_large,         // over the provider's limit for one request, whatever the model's window
 };
 inline constexpr std::size_t kFailureKinds = 14;
+// The first of them may be gone when the same engine is asked again.
+inline constexpr std::size_t kRepeatableKinds = 7;
+// … and pass by themselves, without anybody being asked to wait.
+inline constexpr std::array kRepeatedAlike{FailureKind::overloaded, FailureKind::server,
+                                           FailureKind::timeout, FailureKind::network};
 
 // The stable name used in headers, logs and error codes: "rate_limited" …
 std::string_view name_of(FailureKind kind);
 
 struct Failure {
   FailureKind kind = FailureKind::server;
-  int status = 0;             // HTTP status of the provider, 0 when there was none
-  std::string reason;         // the provider's own words: one line of UTF-8, never empty,
-                              // at most limits::reason_bytes_max
-  std::string code;           // the provider's own code, when it gave one
-  std::string param;          // the field that a bad request named, when it did
-  Millis retry_after_ms{-1};  // how long the provider asked to wait, -1 when it did not say
+  int status = 0;              // HTTP status of the provider, 0 when there was none
+  std::string reason;          // the provider's own words: one line of UTF-8, never empty,
+                               // at most limits::reason_bytes_max
+  std::string code;            // the provider's own code, when it gave one
+  std::string param;           // the field that a bad request named, when it did
+  Millis retry_after_ms{-1};   // how long the provider asked to wait, -1 when it did not say
+  bool is_to_key = false;      // model_not_found: another key may be allowed to use it
+  bool is_by_request = false;  // the request allowed less time than its route: nobody is to blame
 };
 
 // The headers of a response that classify() looks at. Views into the host's lent bytes.
@@ -55,15 +62,19 @@ struct ResponseHead {
   std::string_view reset_tokens;
   std::string_view error_type;  // x-amzn-errortype
   std::string_view reset;       // x-ratelimit-reset, ratelimit-reset
+  bool body_is_cut = false;     // there was more of the body, or would have been
 };
 
 // Reads an error response (or an error inside a 200, status 200) of any provider. Status alone does
 // not decide: the codes, types and phrases of the body do, by one table; status decides what the
 // table does not know. `now` turns absolute times into waits. A wait is given only for kinds that
-// pass by themselves: rate_limited, overloaded, server, timeout, network.
+// pass by themselves: rate_limited, overloaded, server, timeout, network. `model` is the one that
+// was asked for: a refusal that names it is about that model and not about the key, and no client
+// may talk a key out of use by the name that it gives a model.
 // Sources: recorded errors and the providers' error pages; failure_table.h says where each row was
 // seen.
-SPILLWAY_RARE Failure classify(Instant now, const ResponseHead& head, std::string_view body);
+SPILLWAY_RARE Failure classify(Instant now, const ResponseHead& head, std::string_view body,
+                               std::string_view model = {});
 
 // An answer that its provider ended with a word that tells a failure: "error",
 // "MALFORMED_FUNCTION_CALL".

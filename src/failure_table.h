@@ -7,7 +7,8 @@
 // * A word is one whole code, type, status word or reason; prefer it to a phrase.
 // * A phrase is looked for in the message and in the words. Messages quote the client (names of
 //   tools, values of fields), so a phrase is long enough to be no one's accident, or narrow in
-//   status. Phrases that would blame an engine or a key are not looked for inside quotes.
+//   status. Phrases that would blame an engine or a key are not looked for inside quotes, and not
+//   at all when the name of the model that was asked for holds them: that is the client's too.
 // * The comment says where it was seen. "recorded": tests/failure_table.txt has it; else it is from
 //   the provider's documentation or public reports.
 // * Within a section order does not matter; sections go from the special to the general.
@@ -26,6 +27,8 @@ inline constexpr When kAny = 0;
 inline constexpr When kInBand = 2;  // inside a 200, and the body gives no status of its own
 inline constexpr When kBusy = 3;    // in band, 429 or 5xx: the request itself is not in question
 inline constexpr When kServer = 5;  // 5xx
+inline constexpr When kDenied = 6;  // 401 and 403: the key, or what it may not use
+inline constexpr When kMoney = 7;   // 402, 403 and 429: the account, or what it cannot pay at once
 
 [[nodiscard]] constexpr bool holds(When when, int status) {
   const bool in_band = status < 300;
@@ -39,6 +42,10 @@ inline constexpr When kServer = 5;  // 5xx
       return in_band || server || status == 429;
     case kServer:
       return server;
+    case kDenied:
+      return status == 401 || status == 403;
+    case kMoney:
+      return status == 402 || status == 403 || status == 429;
     default:
       return when == status;
   }
@@ -62,6 +69,9 @@ inline constexpr Row kRows[] = {
     // Cohere: the output, not the prompt.
     {kAny, phrase, "too many tokens: max tokens must be", bad_request},
     {404, phrase, "is not supported in this model", bad_request},  // OpenAI: tools; recorded
+    // These quote a name of the client's own, without quotes.
+    {400, phrase, "unrecognized request argument", bad_request},    // OpenAI
+    {kAny, phrase, "extra inputs are not permitted", bad_request},  // Anthropic, Mistral; recorded
     // OpenRouter: no one serves tools for it; it is there for others. Recorded.
     {404, phrase, "no endpoints found that support", bad_request},
     // llama.cpp tells some mistakes of the request as a 500. Recorded.
@@ -79,26 +89,29 @@ inline constexpr Row kRows[] = {
     // OpenRouter: the pool that all its users share, not this key. Recorded.
     {429, phrase, "rate-limited upstream", overloaded},
     // A proxy's own page in front of the provider: no key was looked at.
-    {403, phrase, "just a moment...", network},     // Cloudflare's challenge
-    {403, phrase, "attention required!", network},  // Cloudflare's firewall
+    {403, phrase, "just a moment...", network},             // Cloudflare's challenge
+    {403, phrase, "attention required!", network},          // Cloudflare's firewall
+    {403, phrase, "missing authentication token", server},  // Amazon API Gateway: no such path
 
     // --- Content. Before auth: some tell it as a 403 "permission denied".
     {kAny, word, "content_filter", content_filter},                // Azure (recorded), Moonshot
     {kAny, word, "content_policy_violation", content_filter},      // OpenAI
     {kAny, word, "responsibleaipolicyviolation", content_filter},  // Azure; recorded
+    {kAny, word, "cyber_policy", content_filter},                  // OpenAI
     {kAny, word, "data_inspection_failed", content_filter},        // Alibaba
     {kAny, word, "datainspectionfailed", content_filter},          // Alibaba
     {kAny, word, "blockreason", content_filter},                   // Gemini: promptFeedback
     {kAny, phrase, "content management policy", content_filter},   // Azure; recorded
     {kAny, phrase, "content filtering policy", content_filter},    // Anthropic
     {kAny, phrase, "content violates usage guidelines", content_filter},  // xAI; recorded
-    {kAny, phrase, "violating our usage policy", content_filter},     // OpenAI: reasoning models
-    {kAny, phrase, "result of our safety system", content_filter},    // OpenAI
-    {kAny, phrase, "your input was flagged", content_filter},         // OpenRouter: 403
-    {kAny, phrase, "content exists risk", content_filter},            // DeepSeek
-    {kAny, phrase, "contain inappropriate content", content_filter},  // Alibaba
-    {kAny, phrase, "was considered high risk", content_filter},       // Moonshot
-    {kAny, phrase, "unsafe or sensitive content", content_filter},    // z.ai 1301
+    {kAny, phrase, "violating our usage policy", content_filter},       // OpenAI: reasoning models
+    {kAny, phrase, "result of our safety system", content_filter},      // OpenAI
+    {kAny, phrase, "this content for safety reasons", content_filter},  // OpenAI
+    {kAny, phrase, "your input was flagged", content_filter},           // OpenRouter: 403
+    {kAny, phrase, "content exists risk", content_filter},              // DeepSeek
+    {kAny, phrase, "contain inappropriate content", content_filter},    // Alibaba
+    {kAny, phrase, "was considered high risk", content_filter},         // Moonshot
+    {kAny, phrase, "unsafe or sensitive content", content_filter},      // z.ai 1301
 
     // --- The model. Google's "limit: 0" is a tier that has none of it: no wait will change that.
     {kAny, phrase, ", limit: 0", model_not_found},          // Gemini's free tier
@@ -112,7 +125,15 @@ inline constexpr Row kRows[] = {
     {kAny, word, "unavailable_model", model_not_found},     // GitHub Models
     {kAny, word, "unsupported_country_region_territory", model_not_found},  // OpenAI, by place
     {400, word, "5007", model_not_found},                                   // Cloudflare
-    {kAny, phrase, "no such model", model_not_found},                       // Cloudflare
+    // What this key may not use: others of its models it may.
+    {kDenied, word, "model_permission_blocked_org", model_not_found},      // Groq
+    {kDenied, word, "model_permission_blocked_project", model_not_found},  // Groq
+    {kDenied, word, "no_access", model_not_found},                         // GitHub Models
+    {kDenied, phrase, "_model_access_denied", model_not_found},            // LiteLLM: key_, team_ …
+    {kDenied, phrase, "allowed to access model", model_not_found},         // LiteLLM
+    {kDenied, phrase, "have access to model", model_not_found},            // OpenAI: a project
+    {kDenied, phrase, "no access to model", model_not_found},              // GitHub Models
+    {kAny, phrase, "no such model", model_not_found},                      // Cloudflare
     {kAny, phrase, "model not found", model_not_found},               // xAI (400), Venice; recorded
     {kAny, phrase, "model does not exist", model_not_found},          // SiliconFlow
     {kAny, phrase, "unknown model", model_not_found},                 // z.ai 1211
@@ -147,6 +168,10 @@ inline constexpr Row kRows[] = {
     {kAny, phrase, "context size has been exceeded", context_too_long},      // llama.cpp
     {kAny, phrase, "greater than the context length", context_too_long},     // LM Studio
     {kAny, phrase, "input length exceeds", context_too_long},                // Ollama
+    {kAny, phrase, "exceeded max context length", context_too_long},         // Ollama
+    {kAny, phrase, "too large for model with", context_too_long},            // Mistral
+    {kAny, phrase, "context window exceeded", context_too_long},             // proxies
+    {kAny, phrase, "maximum allowed input length", context_too_long},        // Together
     {kAny, phrase, "context window exceeds limit", context_too_long},        // MiniMax
     {kAny, phrase, "context window limit", context_too_long},                // Cloudflare 5021
     {kAny, phrase, "exceeded model token limit", context_too_long},          // Moonshot
@@ -173,6 +198,13 @@ inline constexpr Row kRows[] = {
     {kAny, phrase, "request too large for", too_large},  // OpenAI (429), Groq (413)
     {kAny, phrase, "payload size exceeds", too_large},   // Gemini (400)
     {400, phrase, "image exceeds", too_large},           // Anthropic
+    // What the account has left is enough for a smaller one. OpenRouter: 402 "This request requires
+    // more credits, or fewer max_tokens. … but can only afford …".
+    // (A 429 that speaks of max_tokens is a limit per minute: it passes.)
+    {402, phrase, "max_tokens", too_large},
+    {402, phrase, "fewer tokens", too_large},
+    {kMoney, phrase, "afford", too_large},
+    {402, phrase, "prompt tokens limit exceeded", too_large},  // OpenRouter
 
     // --- The key.
     {kAny, word, "invalid_api_key", auth},               // OpenAI, Groq, Together; recorded
@@ -183,13 +215,16 @@ inline constexpr Row kRows[] = {
     {kAny, word, "expiredtokenexception", auth},         // AWS; recorded
     {kAny, word, "invalidsignatureexception", auth},     // AWS; recorded
     {kAny, word, "unrecognizedclientexception", auth},   // AWS
-    {kInBand, word, "accessdeniedexception", auth},      // AWS
-    {kInBand, word, "permission_error", auth},           // Anthropic
-    {kInBand, word, "permission_denied", auth},          // Google
-    {kAny, phrase, "incorrect api key", auth},           // xAI: 400; recorded
-    {kAny, phrase, "api key not valid", auth},           // Gemini: 400; recorded
-    {kAny, phrase, "api key expired", auth},             // Gemini: 400
-    {kAny, phrase, "invalid api key", auth},             // Mistral, llama.cpp; recorded
+    {kAny, word, "service_disabled", auth},              // Google: the key's project has no API
+    {kAny, word, "consumer_suspended", auth},            // Google
+    {kAny, word, "consumer_invalid", auth},              // Google
+    {kAny, word, "api_key_service_blocked", auth},       // Google
+    {kAny, word, "api_key_ip_address_blocked", auth},    // Google
+    {kAny, word, "api_key_http_referrer_blocked", auth},  // Google
+    {kAny, phrase, "incorrect api key", auth},            // xAI: 400; recorded
+    {kAny, phrase, "api key not valid", auth},            // Gemini: 400; recorded
+    {kAny, phrase, "api key expired", auth},              // Gemini: 400
+    {kAny, phrase, "invalid api key", auth},              // Mistral, llama.cpp; recorded
 
     // --- Money. Google says "exceeded your current quota" for a limit per minute too, with a
     // RetryInfo: its own word for it goes first.
@@ -261,6 +296,46 @@ inline constexpr Row kRows[] = {
     {kInBand, word, "validationexception", bad_request},    // AWS
 };
 
+// Codes that deny something, and say no more than a 403 does.
+inline constexpr std::string_view kDenyingWords[] = {
+    "accessdeniedexception",  // AWS
+    "permission_error",       // Anthropic
+    "permission_denied",      // Google
+};
+
+// What denies something may mean the key, what the key may not use, or neither. It is the key when
+// these words say that it is wrong …
+inline constexpr std::string_view kKeyPhrases[] = {
+    "authenticat",    "credential",       "expired",          "revoked",
+    "invalid token",  "invalid api",      "invalid key",      "token is invalid",
+    "key is invalid", "key is not valid", "api key provided",
+};
+// … else the model when it is named, by its name or in these words …
+inline constexpr std::string_view kModelPhrases[] = {
+    "the model",          "this model", "specified model", "requested model",
+    "specified resource",  // Anthropic
+};
+// … else the key, or whose it is, when that is named. What is left says nothing of who asked: a
+// page of a proxy or a firewall, "Forbidden".
+inline constexpr std::string_view kKeyNames[] = {
+    "api key",
+    "api-key",
+    "apikey",
+    "api_key",
+    "your key",
+    "this key",
+    "access token",
+    "your token",
+    "this token",
+    "your account",
+    "this account",
+    "your organization",
+    "this organization",
+    "subscription key",
+    "the caller",           // Google, xAI
+    "unregistered caller",  // Gemini; recorded
+};
+
 struct FinishRow {
   std::string_view finish;
   FailureKind kind;
@@ -286,9 +361,9 @@ struct StatusRow {
 // What a status means by itself. Others: 5xx server, 4xx bad_request, 3xx protocol, the rest
 // server.
 inline constexpr StatusRow kStatuses[] = {
-    {401, auth},
+    {401, auth},             // or the model: kModelPhrases
     {402, quota_exhausted},  // DeepSeek, OpenRouter, Hugging Face, Cerebras
-    {403, auth},
+    {403, auth},             // or the model, or server: kKeyNames
     {404, model_not_found},  // or the path is not there: nothing this engine can serve, either way
     {405, model_not_found},  // the same, as some proxies say it
     {407, network},          // a proxy on the way

@@ -91,7 +91,7 @@ void Framing::read_field(Span line) {
   const std::string_view text = at(line);
   const std::size_t colon = std::min(text.find(':'), text.size());
   const std::string_view name = text.substr(0, colon);
-  if (name != "data" && name != "event") return;
+  if (name != "data" && name != "event") return keep_stray(text);
   Span value{line.begin + colon, line.size - colon};
   if (value.size != 0) ++value.begin, --value.size;
   if (value.size != 0 && input_[value.begin] == ' ') ++value.begin, --value.size;
@@ -104,6 +104,14 @@ void Framing::read_field(Span line) {
   } else {
     join_line(value);
   }
+}
+
+void Framing::keep_stray(std::string_view line) {
+  const std::string_view name = line.substr(0, line.find(':'));
+  if (name.empty() || name == "id" || name == "retry") return;
+  if (stray_.size() + line.size() >= limits::stray_bytes_max) return;
+  if (!stray_.empty()) stray_.push_back('\n');
+  stray_ += line;
 }
 
 void Framing::join_line(Span value) {

@@ -46,6 +46,9 @@ class Framing {
   // The bytes of the frame that has begun and not ended, after next() answered nullopt. Lines that
   // no frame is made of are left out once they have ended.
   [[nodiscard]] std::string_view unfinished() const { return kept_; }
+  // SSE: lines that are neither fields nor comments, the first of them, joined by LF: some
+  // providers write an error that way.
+  [[nodiscard]] std::string_view stray() const { return stray_; }
   // Bytes copied and kept between chunks.
   [[nodiscard]] std::size_t held() const { return kept_.capacity() + joined_.capacity(); }
 
@@ -63,6 +66,7 @@ class Framing {
   SPILLWAY_APART void keep_from(std::size_t begin);
   void read_field(Span line);
   SPILLWAY_RARE void join_line(Span value);
+  SPILLWAY_RARE void keep_stray(std::string_view line);
   SPILLWAY_RARE bool skip_bom();
   void start_frame();
   // Nothing so far that a frame would be made of: pings and ids need not be kept.
@@ -72,9 +76,10 @@ class Framing {
   SPILLWAY_RARE std::optional<Frame> overflow();
 
   FrameKind kind_;
-  std::string_view input_;   // being read: the lent chunk, or kept_; empty between chunks
-  std::string kept_;         // the unfinished frame, once a chunk has ended inside it
-  std::string joined_;       // data of an event with several data lines
+  std::string_view input_;  // being read: the lent chunk, or kept_; empty between chunks
+  std::string kept_;        // the unfinished frame, once a chunk has ended inside it
+  std::string joined_;      // data of an event with several data lines
+  std::string stray_;
   std::size_t frame_ = 0;    // where the current frame began
   std::size_t line_ = 0;     // where the current line began
   std::size_t scanned_ = 0;  // no line end before here

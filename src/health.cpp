@@ -43,65 +43,108 @@ Health::Standing& Health::standing(std::string_view engine) {
   return engines_[std::string(engine)];
 }
 
-Instant Health::failed(Instant now, std::string_view engine, ExchangeId attempt, Millis asked_ms) {
+Instant Health::failed(Instant now, std::string_view engine, ExchangeId attempt, Millis asked_ms,
+                       FailureKind reason) {
   Standing& known = standing(engine);
   // Chats that fail side by side, or against a cooldown because nothing else was left, count as one
   // failure.
   if (known.failures == 0 || known.until <= now) ++known.failures;
   const Millis doubled = cooldown_ms_ << std::min(known.failures - 1, 10);
   const Millis wait = std::min(asked_ms >= 0 ? asked_ms : doubled, limits::cooldown_ms_max);
+  if (known.until <= now + wait) known.reason = reason;
   known.until = std::max(known.until, now + wait);
   if (asked_ms >= 0) known.asked_until = std::max(known.asked_until, now + wait);
   known.end_probe(attempt);
   return known.until;
 }
 
-void Health::set_aside(Instant now, std::string_view engine, ExchangeId attempt) {
+void Health::set_aside(Instant now, std::string_view engine, ExchangeId attempt, Millis wait,
+                       FailureKind reason) {
   Standing& known = standing(engine);
   ++known.failures;
-  known.until = known.asked_until = now + limits::set_aside_ms;
+  known.reason = reason;
+  known.until = known.asked_until = now + wait;
   known.end_probe(attempt);
 }
 
-Instant Health::key_until(std::size_t provider, std::size_t key) const {
+Instant Health::key_until(std::size_t provider, std::size_t key, std::string_view engine) const {
   const auto found = keys_.find({provider, key});
-  return found == keys_.end() ? Instant() : found->second;
+  Instant until = found == keys_.end() ? Instant() : found->second.until;
+  for (const Denial& denial : denials_)
+    if (denial.key == key && denial.engine == engine)
+      until = std::max(until, denial.standing.until);
+  return until;
 }
 
-Instant Health::key_ready_at(Instant now, std::size_t provider, std::size_t keys) const {
+Instant Health::key_ready_at(Instant now, std::size_t provider, std::size_t keys,
+                             std::string_view engine) const {
   Instant soonest = keys == 0 ? now : Instant::never();
   for (std::size_t key = 0; key < keys; ++key)
-    soonest = std::min(soonest, key_until(provider, key));
+    soonest = std::min(soonest, key_until(provider, key, engine));
   return soonest;
 }
 
-std::size_t Health::take_key(Instant now, std::size_t provider, std::size_t keys) {
+std::size_t Health::take_key(Instant now, std::size_t provider, std::size_t keys,
+                             std::string_view engine) {
   std::size_t& turn = turns_[provider];
   std::size_t best = turn % keys;
   for (std::size_t step = 0; step < keys; ++step) {
     const std::size_t key = (turn + step) % keys;
-    if (key_until(provider, key) <= now) {
+    if (key_until(provider, key, engine) <= now) {
       best = key;
       break;
     }
-    if (key_until(provider, key) < key_until(provider, best)) best = key;
+    if (key_until(provider, key, engine) < key_until(provider, best, engine)) best = key;
   }
   turn = best + 1;
   return best;
 }
 
-void Health::cool_key(Instant now, std::size_t provider, std::size_t key, Millis asked_ms) {
+void Health::leave_key_out(Instant now, std::size_t provider, std::size_t key, Millis wait,
+                           FailureKind reason) {
+  KeyStanding& known = keys_[{provider, key}];
+  known.since = now;
+  if (now + wait < known.until) return;
+  known.until = now + wait;
+  known.reason = reason;
+}
+
+void Health::cool_key(Instant now, std::size_t provider, std::size_t key, Millis asked_ms,
+                      FailureKind reason) {
   // A provider may ask for no wait at all; yet the chat that the key has just failed is to find
   // another one or none, or it would spend its attempts on this one.
   constexpr Millis wait_min = 1;
-  const Millis wait =
-      std::clamp(asked_ms >= 0 ? asked_ms : cooldown_ms_, wait_min, limits::cooldown_ms_max);
-  Instant& until = keys_[{provider, key}];
-  until = std::max(until, now + wait);
+  leave_key_out(
+      now, provider, key,
+      std::clamp(asked_ms >= 0 ? asked_ms : cooldown_ms_, wait_min, limits::cooldown_ms_max),
+      reason);
 }
 
-void Health::set_key_aside(Instant now, std::size_t provider, std::size_t key) {
-  keys_[{provider, key}] = now + limits::set_aside_ms;
+void Health::set_key_aside(Instant now, std::size_t provider, std::size_t key, FailureKind reason) {
+  leave_key_out(now, provider, key, limits::set_aside_ms, reason);
+}
+
+void Health::deny(Instant now, std::string_view engine, std::size_t key, FailureKind reason) {
+  std::erase_if(denials_, [&](const Denial& denial) {
+    return denial.standing.until <= now || (denial.key == key && denial.engine == engine);
+  });
+  if (denials_.size() >= limits::health_entries_max) denials_.erase(denials_.begin());
+  denials_.push_back({std::string(engine), key, {now + limits::set_aside_ms, now, reason}});
+}
+
+void Health::key_succeeded(std::size_t provider, std::size_t key, Instant began,
+                           std::string_view engine) {
+  const auto found = keys_.find({provider, key});
+  if (found != keys_.end() && found->second.since < began) keys_.erase(found);
+  std::erase_if(denials_, [&](const Denial& denial) {
+    return denial.key == key && denial.engine == engine && denial.standing.since < began;
+  });
+}
+
+const Health::KeyStanding* Health::cooling_key(Instant now, std::size_t provider,
+                                               std::size_t key) const {
+  const auto found = keys_.find({provider, key});
+  return found == keys_.end() || found->second.until <= now ? nullptr : &found->second;
 }
 
 }  // namespace spillway

@@ -28,8 +28,18 @@ bool is_header_name(std::string_view text) {
 
 bool is_header_value(std::string_view text) { return consists_of(text, ' ', '~'); }
 
+bool is_key(std::string_view text) { return consists_of(text, '!', '~'); }
+
 bool is_url_text(std::string_view text) {
   return consists_of(text, '!', '~') && text.find_first_of("?#") == std::string_view::npos;
+}
+
+bool has_user(std::string_view url) {
+  constexpr std::string_view after_scheme = "://";
+  const std::size_t scheme = url.find(after_scheme);
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view rest = url.substr(scheme + after_scheme.size());
+  return rest.substr(0, rest.find('/')).find('@') != std::string_view::npos;
 }
 
 bool is_origin(std::string_view text) {

@@ -235,10 +235,15 @@ bool Reader::take_escape() {
 }
 
 bool Reader::take_unicode_escape() {
-  if (end_ - at_ < 5) return false;
-  for (int i = 1; i <= 4; ++i)
-    if (hex_digit(at_[i]) < 0) return false;
-  at_ += 5;
+  const unsigned unit = unit_at(at_ - 1, end_);
+  if (unit == kNoUnit) return false;
+  at_ += kUnitBytes - 1;
+  if (!is_half(unit)) return true;
+  if (is_high_half(unit) && is_low_half(unit_at(at_, end_))) {
+    at_ += kUnitBytes;
+  } else {
+    has_halves_ = true;
+  }
   return true;
 }
 
@@ -420,6 +425,15 @@ bool Reader::finish() {
   white();
   if (at_ != end_) fail("more text after the value");
   return ok();
+}
+
+bool is_empty(std::string_view value) {
+  if (value == "null") return true;
+  if (value.size() < 2 || std::string_view("\"[{").find(value.front()) == std::string_view::npos)
+    return false;
+  const std::string_view inside = value.substr(1, value.size() - 2);
+  const std::size_t filled = inside.find_first_not_of(" \n\r\t");
+  return value.front() == '"' ? inside.empty() : filled == std::string_view::npos;
 }
 
 bool valid(std::string_view text, Type type) {

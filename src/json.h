@@ -120,6 +120,8 @@ class Reader {
   bool finish();
   [[nodiscard]] const char* problem() const { return problem_; }
   [[nodiscard]] std::size_t offset() const { return static_cast<std::size_t>(at_ - begin_); }
+  // Whether a lone surrogate stands in what was taken so far: see mend_halves.
+  [[nodiscard]] bool has_halves() const { return has_halves_; }
 
  private:
   // Providers write hardly any: one comparison tells that there is none.
@@ -147,6 +149,7 @@ class Reader {
   const char* problem_ = nullptr;
   MemberName key_;
   bool has_escapes_ = false;  // the last string that was taken
+  bool has_halves_ = false;
   unsigned depth_ = 0;
   bool comma_ = false;   // the innermost container has had a value
   bool pending_ = true;  // a value was announced (the text, a member, an element) and not read yet
@@ -193,8 +196,21 @@ void append_escaped(std::string& out, std::string_view plain);
 // The inside of a JSON string → UTF-8. Lone surrogates become U+FFFD.
 void append_unescaped(std::string& out, JsonText text);
 [[nodiscard]] std::string unescaped(JsonText text);
+// A byte of plain text takes so many escaped ones at most: \u0041.
+inline constexpr std::size_t kEscapeBytesMax = 6;
+// The text as an error quotes it: unescaped, and cut (quote() in text.h).
+[[nodiscard]] SPILLWAY_RARE std::string quoted(JsonText text);
 // Whether `text` stands for exactly the plain ASCII `plain`, whatever escapes it uses.
 [[nodiscard]] bool equals(JsonText text, std::string_view plain);
+// Whether a text says nothing: it is empty or white space (Unicode's), however that is written.
+[[nodiscard]] bool is_blank(JsonText text);
+[[nodiscard]] SPILLWAY_RARE JsonText without_white_end(JsonText text);
+// Puts U+FFFD in the place of each lone surrogate in JSON text, from `begin` on. They are valid
+// JSON, but most readers of others refuse them. No byte moves: views of the text stay.
+SPILLWAY_RARE void mend_halves(std::string& text, std::size_t begin = 0);
+// Whether a value, as it stands in the text, holds nothing: null, or an empty string, array or
+// object.
+[[nodiscard]] bool is_empty(std::string_view value);
 // Whether `text` is one valid JSON value (of type object when `type` says so).
 [[nodiscard]] bool valid(std::string_view text, Type type = Type::none);
 void append_integer(std::string& out, std::int64_t value);

@@ -8,17 +8,11 @@
 
 #include "json.h"
 #include "rare.h"
+#include "text.h"
 
 namespace spillway {
 
 namespace {
-
-// The four hex digits at `at`, which are known to be there.
-unsigned hex4(const char* at) {
-  unsigned value = 0;
-  for (int i = 0; i < 4; ++i) value = value * 16 + static_cast<unsigned>(hex_digit(at[i]));
-  return value;
-}
 
 void append_utf8(std::string& out, unsigned code) {
   const auto put = [&out](unsigned byte) { out.push_back(static_cast<char>(byte)); };
@@ -182,30 +176,34 @@ void append_escaped(std::string& out, std::string_view plain) {
 
 namespace {
 
-// What the four digits at `at` stand for, with the other half of a pair. Returns their end.
+unsigned unit_in(std::string_view escaped, std::size_t at) {
+  return at < escaped.size() ? unit_at(escaped.data() + at, escaped.data() + escaped.size())
+                             : kNoUnit;
+}
+
+// What the \uXXXX at `at` stands for, with the other half of a pair. Returns its end.
 SPILLWAY_RARE std::size_t append_unit(std::string& out, std::string_view escaped, std::size_t at) {
-  const unsigned unit = hex4(escaped.data() + at);
-  at += 4;
-  if (unit < 0xD800 || unit > 0xDFFF) {
+  const unsigned unit = unit_in(escaped, at);
+  at += kUnitBytes;
+  if (!is_half(unit)) {
     append_utf8(out, unit);
     return at;
   }
-  const bool paired = unit < 0xDC00 && escaped.substr(at, 2) == "\\u";
-  const unsigned low = paired ? hex4(escaped.data() + at + 2) : 0;
-  if (low < 0xDC00 || low > 0xDFFF) {
+  const unsigned low = is_high_half(unit) ? unit_in(escaped, at) : kNoUnit;
+  if (!is_low_half(low)) {
     out.append(kReplacement);
     return at;
   }
   append_utf8(out, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
-  return at + 6;
+  return at + kUnitBytes;
 }
 
 // What the escape at `at` stands for. Returns its end.
 SPILLWAY_APART std::size_t append_escape(std::string& out, std::string_view escaped,
                                          std::size_t at) {
   const char kind = escaped[at + 1];
-  at += 2;
   if (kind == 'u') return append_unit(out, escaped, at);
+  at += 2;
   // Quote, backslash, slash stand for themselves.
   constexpr std::string_view letters = "bfnrt";
   constexpr std::string_view controls = "\b\f\n\r\t";
@@ -231,7 +229,85 @@ std::string unescaped(JsonText text) {
   return out;
 }
 
+namespace {
+
+// Unicode's White_Space, and what Python strips beside it.
+constexpr bool is_white(unsigned code) {
+  return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 ||
+         code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+         code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+
+// Bytes of the white space that begins at `at`, 0 when something else does.
+SPILLWAY_RARE std::size_t white_length(std::string_view escaped, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(escaped[at + i]); };
+  if (byte(0) == '\\') {
+    if (byte(1) == 'u') return is_white(unit_in(escaped, at)) ? kUnitBytes : 0;
+    return std::string_view("fnrt").find(escaped[at + 1]) != std::string_view::npos ? 2 : 0;
+  }
+  if (byte(0) < 0x80) return byte(0) == ' ' ? 1 : 0;
+  const std::size_t length = utf8_length(escaped.data() + at, escaped.data() + escaped.size());
+  unsigned code = 0;
+  if (length == 2) code = (byte(0) & 0x1FU) << 6 | (byte(1) & 0x3FU);
+  if (length == 3) code = (byte(0) & 0x0FU) << 12 | (byte(1) & 0x3FU) << 6 | (byte(2) & 0x3FU);
+  return is_white(code) ? length : 0;
+}
+
+}  // namespace
+
+bool is_blank(JsonText text) {
+  const std::string_view escaped = text.escaped();
+  for (std::size_t at = 0; at < escaped.size();) {
+    const auto byte = static_cast<unsigned char>(escaped[at]);
+    if (byte > ' ' && byte < 0x80 && byte != '\\') return false;
+    const std::size_t white = white_length(escaped, at);
+    if (white == 0) return false;
+    at += white;
+  }
+  return true;
+}
+
+JsonText without_white_end(JsonText text) {
+  const std::string_view escaped = text.escaped();
+  std::size_t size = 0;
+  for (std::size_t at = 0; at < escaped.size();) {
+    const std::size_t white = white_length(escaped, at);
+    at += white != 0 ? white : escaped[at] == '\\' ? 2 : 1;
+    if (white == 0) size = at;
+  }
+  return JsonText::trusted(escaped.substr(0, size));
+}
+
+void mend_halves(std::string& text, std::size_t begin) {
+  for (std::size_t at = text.find('\\', begin); at < text.size(); at = text.find('\\', at)) {
+    const unsigned unit = unit_in(text, at);
+    if (unit == kNoUnit) {
+      at += 2;
+    } else if (is_high_half(unit) && is_low_half(unit_in(text, at + kUnitBytes))) {
+      at += 2 * kUnitBytes;
+    } else {
+      if (is_half(unit)) text.replace(at + 2, 4, "fffd");
+      at += kUnitBytes;
+    }
+  }
+}
+
+std::string quoted(JsonText text) {
+  constexpr std::size_t bytes_max = kEscapeBytesMax * limits::quote_bytes_max;
+  std::string_view span = text.escaped();
+  if (span.size() <= bytes_max) return quote(unescaped(text));
+  span = beginning(span, bytes_max);
+  // Not in the middle of an escape: the last of an odd number of backslashes begins one.
+  const std::size_t escape = span.find_last_of('\\');
+  if (escape != std::string_view::npos && span.size() - escape < kEscapeBytesMax) {
+    const std::size_t plain = span.find_last_not_of('\\', escape) + 1;
+    if ((escape - plain) % 2 == 0) span = span.substr(0, escape);
+  }
+  return quote(unescaped(JsonText::trusted(span)) + "…");
+}
+
 bool equals(JsonText text, std::string_view plain) {
+  if (text.escaped().size() > kEscapeBytesMax * plain.size()) return false;
   if (text.escaped().find('\\') == std::string_view::npos) return text.escaped() == plain;
   return unescaped(text) == plain;
 }

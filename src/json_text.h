@@ -53,4 +53,24 @@ static constexpr int hex_digit(char c) {
   return -1;
 }
 
+// What the escape \uXXXX at `at` stands for, one unit of UTF-16; more than any when there is none.
+static constexpr unsigned kNoUnit = 0x10000;
+static constexpr std::size_t kUnitBytes = 6;
+static inline unsigned unit_at(const char* at, const char* end) {
+  if (end - at < static_cast<std::ptrdiff_t>(kUnitBytes) || at[0] != '\\' || at[1] != 'u')
+    return kNoUnit;
+  unsigned unit = 0;
+  for (int i = 2; i < 6; ++i) {
+    const int digit = hex_digit(at[i]);
+    if (digit < 0) return kNoUnit;
+    unit = unit * 16 + static_cast<unsigned>(digit);
+  }
+  return unit;
+}
+
+// Units that mean a character only in pairs, a high one and a low one.
+static constexpr bool is_half(unsigned unit) { return unit >= 0xD800 && unit <= 0xDFFF; }
+static constexpr bool is_high_half(unsigned unit) { return unit >= 0xD800 && unit <= 0xDBFF; }
+static constexpr bool is_low_half(unsigned unit) { return unit >= 0xDC00 && unit <= 0xDFFF; }
+
 }  // namespace spillway

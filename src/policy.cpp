@@ -4,13 +4,23 @@
 #include <array>
 
 #include "dialect.h"
+#include "ending.h"
 #include "limits.h"
+#include "text.h"
 
 namespace spillway {
 
 namespace {
 
-enum class Move : std::uint8_t { retry, wait, key, engine, larger, ask_content_filter, stop };
+enum class Move : std::uint8_t {
+  other_key,  // or as repeat
+  repeat,
+  key,
+  engine,
+  larger,
+  ask_content_filter,
+  stop
+};
 
 // One row a kind, in the order of the enum.
 struct Rule {
@@ -22,13 +32,13 @@ struct Rule {
 
 // Usefulness: what the client can mend, then what its operator can, then what time will.
 constexpr std::array<Rule, kFailureKinds> kRules{{
-    {FailureKind::rate_limited, Blame::key, Move::wait, 4},
-    {FailureKind::overloaded, Blame::engine, Move::retry, 3},
-    {FailureKind::server, Blame::engine, Move::retry, 2},
-    {FailureKind::timeout, Blame::engine, Move::retry, 2},
-    {FailureKind::network, Blame::engine, Move::retry, 1},
-    {FailureKind::protocol, Blame::engine, Move::engine, 1},
-    {FailureKind::empty, Blame::nobody, Move::engine, 1},
+    {FailureKind::rate_limited, Blame::key, Move::other_key, 4},
+    {FailureKind::overloaded, Blame::engine, Move::repeat, 3},
+    {FailureKind::server, Blame::engine, Move::repeat, 2},
+    {FailureKind::timeout, Blame::engine, Move::repeat, 2},
+    {FailureKind::network, Blame::engine, Move::repeat, 1},
+    {FailureKind::protocol, Blame::engine, Move::repeat, 1},
+    {FailureKind::empty, Blame::nobody, Move::repeat, 1},
     {FailureKind::model_not_found, Blame::engine_long, Move::engine, 5},
     {FailureKind::context_too_long, Blame::nobody, Move::larger, 8},
     {FailureKind::auth, Blame::key_long, Move::key, 6},
@@ -45,6 +55,16 @@ constexpr bool rows_are_in_order() {
 }
 static_assert(rows_are_in_order());
 
+constexpr bool first_rows_are_repeatable() {
+  for (std::size_t row = 0; row < kRules.size(); ++row) {
+    const Move move = kRules[row].move;
+    const bool is_repeatable = move == Move::other_key || move == Move::repeat;
+    if (is_repeatable != (row < kRepeatableKinds)) return false;
+  }
+  return true;
+}
+static_assert(first_rows_are_repeatable());
+
 const Rule& rule_of(FailureKind kind) { return kRules[static_cast<std::size_t>(kind)]; }
 
 // Exponential backoff with full jitter: the wait is anywhere between nothing and the bound, which
@@ -55,31 +75,36 @@ Millis backoff(int attempts, std::uint64_t random) {
   return static_cast<Millis>(random % static_cast<std::uint64_t>(bound + 1));
 }
 
-// A wait that the chat does not outlast is in vain.
+// A wait that the chat does not outlast is in vain, and so is the last attempt where it has just
+// failed while another engine is ready.
 Verdict same_engine(Millis wait_ms, const Situation& situation) {
-  if (wait_ms >= situation.left_ms) return {Then::next_engine, 0};
+  const bool is_last = situation.attempts_left <= 1 && situation.other_engine_ms == 0;
+  if (is_last || wait_ms >= situation.left_ms) return {Then::next_engine, 0};
   return {Then::same_engine, wait_ms};
 }
 
-// No longer than our own backoff while another engine is sooner ready.
-Verdict retry(const Failure& failure, const Policy& policy, const Situation& situation) {
-  if (situation.attempts_on_engine >= policy.attempts_per_engine) return {Then::next_engine, 0};
-  const Millis wait =
-      std::max(failure.retry_after_ms, backoff(situation.attempts_on_engine, situation.random));
+// No longer than our own backoff while another engine is sooner ready, but where the route has said
+// how long.
+Verdict repeat(const Failure& failure, const Policy& policy, const Situation& situation) {
+  // Kinds of which the route says nothing share the attempts of an engine.
+  const bool is_shared = failure.kind != FailureKind::rate_limited &&
+                         policy.repeats[static_cast<std::size_t>(failure.kind)] == Policy::kOpen;
+  const bool is_shared_out =
+      is_shared && situation.attempts_on_engine >= policy.attempts_per_engine;
+  if (is_shared_out || situation.repeats_on_engine >= policy.repeats_after(failure.kind))
+    return {Then::next_engine, 0};
+  const Millis own = backoff(situation.attempts_on_engine, situation.random);
+  const bool is_rate = failure.kind == FailureKind::rate_limited;
+  const Millis wait = is_rate && failure.retry_after_ms >= 0
+                          ? failure.retry_after_ms
+                          : std::max(failure.retry_after_ms, own);
+  if (is_rate && policy.rate_limit_wait_ms > 0) {
+    if (situation.waited_ms + wait > policy.rate_limit_wait_ms) return {Then::next_engine, 0};
+    return same_engine(wait, situation);
+  }
   const bool other_is_sooner = situation.other_engine_ms >= 0 && situation.other_engine_ms < wait;
   if (wait > limits::backoff_ms_max && other_is_sooner) return {Then::next_engine, 0};
   return same_engine(wait, situation);
-}
-
-Verdict wait_for_rate_limit(const Failure& failure, const Policy& policy,
-                            const Situation& situation) {
-  if (situation.has_other_key) return {Then::next_key, 0};
-  const Millis asked = failure.retry_after_ms >= 0
-                           ? failure.retry_after_ms
-                           : backoff(situation.attempts_on_engine, situation.random);
-  if (policy.rate_limit_wait_ms > 0 && situation.waited_ms + asked <= policy.rate_limit_wait_ms)
-    return same_engine(asked, situation);
-  return {Then::next_engine, 0};
 }
 
 }  // namespace
@@ -88,23 +113,26 @@ Blame blame(FailureKind kind) { return rule_of(kind).blame; }
 
 bool may_go_on(FailureKind kind) {
   const Move move = rule_of(kind).move;
-  return move == Move::retry || move == Move::wait || move == Move::key || move == Move::engine;
+  return move == Move::other_key || move == Move::repeat || move == Move::key ||
+         move == Move::engine;
 }
 
 int usefulness(FailureKind kind) { return rule_of(kind).usefulness; }
 
 Verdict judge(const Failure& failure, const Policy& policy, const Situation& situation) {
   switch (rule_of(failure.kind).move) {
-    case Move::wait:
-      return wait_for_rate_limit(failure, policy, situation);
-    case Move::retry:
-      return retry(failure, policy, situation);
+    case Move::other_key:
+      if (situation.has_other_key) return {Then::next_key, 0};
+      return repeat(failure, policy, situation);
+    case Move::repeat:
+      return repeat(failure, policy, situation);
     case Move::key:
       if (situation.has_other_key) return {Then::next_key, 0};
       if (failure.kind == FailureKind::auth && policy.on_auth_error == OnFailure::stop)
         return {Then::stop, 0};
       return {Then::next_engine, 0};
     case Move::engine:
+      if (failure.is_to_key && situation.has_other_key) return {Then::next_key, 0};
       return {Then::next_engine, 0};
     case Move::larger:
       return {Then::larger_engine, 0};
@@ -116,8 +144,9 @@ Verdict judge(const Failure& failure, const Policy& policy, const Situation& sit
   return {Then::stop, 0};
 }
 
-Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRequest& request) {
-  if (policy.timeouts.first_content_ms > 0) return policy.timeouts.first_content_ms;
+Millis first_content_ms(const Timeouts& timeouts, const Engine& engine,
+                        const ChatRequest& request) {
+  if (timeouts.first_content_ms > 0) return timeouts.first_content_ms;
   constexpr std::array<Millis, 3> by_latency{5'000, 10'000, 60'000};
   const bool asked_to_reason =
       !request.reasoning_effort.empty() && request.reasoning_effort.escaped() != "none";
@@ -125,13 +154,45 @@ Millis first_content_ms(const Policy& policy, const Engine& engine, const ChatRe
   return by_latency[static_cast<std::size_t>(latency)];
 }
 
-Unfit unfit(const ChatRequest& request, const Engine& engine) {
+namespace {
+
+// Whether something of the user's side arrives, and of each turn with more than words in it.
+SPILLWAY_RARE bool hears_user(const ChatRequest& request, const Engine& engine) {
+  const Dialect& dialect = *engine.provider->dialect;
+  const quirk::Set quirks = engine.provider->quirks | engine.quirks;
+  if (dialect.takes == nullptr) return true;
+  const auto instructs = [](const Message& message) {
+    return message.role == Role::system || message.role == Role::developer;
+  };
+  // Where nobody says anything else, the user says the instructions.
+  const bool only_instructions =
+      std::all_of(request.messages.begin(), request.messages.end(), instructs);
+  bool any = false;
+  for (const Message& message : request.messages) {
+    if (message.role == Role::assistant || (instructs(message) && !only_instructions)) continue;
+    bool heard = false;
+    bool has_more = false;
+    for (const Content& part : message.content) {
+      heard = heard || dialect.takes(part, quirks);
+      has_more =
+          has_more || (part.kind != Content::Kind::text && part.kind != Content::Kind::refusal);
+    }
+    if (has_more && !heard) return false;
+    any = any || heard;
+  }
+  return any;
+}
+
+}  // namespace
+
+Unfit unfit(const ChatRequest& request, const Engine& engine, Instant now) {
   const Provider& provider = *engine.provider;
   const auto lacks = [&engine](capability::Set needed) {
     return (engine.capabilities & needed) == 0;
   };
   using Format = ResponseFormat::Kind;
   const bool same_dialect = provider.dialect == request.dialect;
+  if (!engine.ends.empty() && has_ended(engine, now)) return Unfit::retired;
   if (!provider.ready()) return Unfit::no_key;
   if (request.verbatim && !same_dialect) return Unfit::dialect;
   if (request.has_images && lacks(capability::vision)) return Unfit::vision;
@@ -141,6 +202,8 @@ Unfit unfit(const ChatRequest& request, const Engine& engine) {
   if (request.has_file_ids && !same_dialect) return Unfit::file_id;
   if (request.has_audio && (lacks(capability::audio) || !provider.dialect->takes_audio))
     return Unfit::audio;
+  if (request.has_wordless_turn && !same_dialect && !hears_user(request, engine))
+    return Unfit::empty_turn;
   if (!request.tools.empty() && lacks(capability::tools)) return Unfit::tools;
   if (request.response_format.kind == Format::json_schema && lacks(capability::json_schema))
     return Unfit::json_schema;
@@ -161,8 +224,9 @@ struct Explanation {
 };
 
 // In the order of Unfit. What depends on the request or the engine is added by explain().
-constexpr std::array<Explanation, 12> kExplanations{{
+constexpr std::array<Explanation, 14> kExplanations{{
     {"", "", ""},
+    {"retired", "model", "ended on "},
     {"no_key", "", "needs "},
     {"dialect", "", "cannot take "},
     {"vision", "messages", "takes no images"},
@@ -170,6 +234,7 @@ constexpr std::array<Explanation, 12> kExplanations{{
     {"files", "messages", "takes no files"},
     {"file_id", "messages", "takes no file_id, only file_data"},
     {"audio", "messages", "takes no audio"},
+    {"empty_turn", "messages", "takes nothing of what the user says"},
     {"tools", "tools", "takes no tools"},
     {"json_schema", "response_format", "takes no JSON schema"},
     {"json_mode", "response_format", "has no JSON mode"},
@@ -191,6 +256,7 @@ std::string_view field_of(Unfit why, const ChatRequest& request) {
 std::string explain(Unfit why, const ChatRequest& request, const Engine& engine) {
   const Provider& provider = *engine.provider;
   std::string text(explanation_of(why).text);
+  if (why == Unfit::retired) text += engine.ends;
   if (why == Unfit::no_key) text += provider.missing;
   if (why == Unfit::context_window) text += std::to_string(engine.context_window) + " tokens";
   if (why == Unfit::dialect) {
@@ -205,126 +271,195 @@ std::string explain(Unfit why, const ChatRequest& request, const Engine& engine)
 
 namespace {
 
-// Appends an engine that the config does not know, at a provider that it does.
-SPILLWAY_RARE bool append_assumed(const Config& config, std::string_view id, Chain& chain) {
-  auto assumed = config.assume_engine(id);
-  if (!assumed) return false;
-  if (chain.size() == limits::chain_max) return true;
-  Candidate& candidate = chain.emplace_back();
-  candidate.assumed = std::make_unique<const Engine>(*std::move(assumed));
-  candidate.engine = candidate.assumed.get();
-  return true;
-}
+// What one name stands for, to one client.
+enum class Named : std::uint8_t {
+  nothing,       // no engine is known by it
+  out_of_reach,  // the client may not ask for it
+  engines,
+};
 
-// Appends an engine, once; false when no provider is known that could have it.
-bool append_engine(const Config& config, std::string_view id, Chain& chain) {
-  for (const Candidate& candidate : chain)
-    if (candidate.engine->id == id) return true;
-  const Engine* engine = config.find_engine(id);
-  if (engine == nullptr) return append_assumed(config, id, chain);
-  if (chain.size() < limits::chain_max) chain.emplace_back().engine = engine;
-  return true;
-}
+// Reads the names of a request into its chain.
+class Resolver {
+ public:
+  Resolver(const Config& config, const Client* client, const ChatRequest& request, Instant now,
+           Chain& chain)
+      : config_(config),
+        request_(request),
+        now_(now),
+        chain_(chain),
+        client_(client != nullptr && !client->reaches_everything() ? client : nullptr) {}
 
-// Appends every engine of a model; false when there is none.
-SPILLWAY_RARE bool append_model(const Config& config, std::string_view model, Chain& chain) {
-  const auto ids = config.engines_of(model);
-  for (const std::string& id : ids) (void)append_engine(config, id, chain);
-  return !ids.empty();
-}
+  // The route that gives the policy, nullptr when none is named.
+  [[nodiscard]] const Route* policy_route() const {
+    for (std::size_t index = 0; index < names(); ++index)
+      if (const Route* route = config_.find_route(name_at(index)); route != nullptr) return route;
+    return nullptr;
+  }
+  [[nodiscard]] bool reaches(const Route& route) const {
+    return client_ == nullptr || client_->reaches_route(route.name);
+  }
 
-// Appends the engines that one name stands for; false when it stands for none.
-bool append_engines(const Config& config, std::string_view name, Chain& chain) {
-  if (append_engine(config, name, chain)) return true;
-  const Route* route = config.find_route(name);
-  if (route == nullptr) return append_model(config, name, chain);
-  bool known = false;
-  for (const std::string& id : route->chain) known = append_engine(config, id, chain) || known;
-  return known;
-}
+  // The names that stand for the chain: the request's model, then its fallbacks; one without any
+  // means the default route.
+  Resolution append_models(ConfigProblem& problem) {
+    for (std::size_t index = 0; index < names(); ++index) {
+      const Named named = append(name_at(index));
+      if (named != Named::engines) return refuse(named, name_at(index), path_at(index), problem);
+    }
+    return Resolution::ok;
+  }
+  SPILLWAY_RARE Resolution append_chain(const std::list<std::string>& names,
+                                        ConfigProblem& problem) {
+    std::size_t index = 0;
+    for (const std::string& name : names) {
+      const Named named = append(name);
+      if (named != Named::engines)
+        return refuse(named, name, element("spillway.chain", index), problem);
+      ++index;
+    }
+    return Resolution::ok;
+  }
+  SPILLWAY_RARE Resolution refuse_route(const Route& route, ConfigProblem& problem) const {
+    std::size_t index = 0;
+    while (name_at(index) != route.name) ++index;
+    return refuse(Named::out_of_reach, route.name, path_at(index), problem);
+  }
 
-// The names that a request gives, in their order: its model, then its fallbacks; one without any
-// means the default route.
-std::size_t names_of(const ChatRequest& request) {
-  const std::size_t names = (request.model.empty() ? 0 : 1) + request.models.size();
-  return names == 0 ? 1 : names;
-}
-std::string_view name_at(const Config& config, const ChatRequest& request, std::size_t index) {
-  if (request.model.empty())
-    return request.models.empty() ? config.default_route : request.models[index];
-  return index == 0 ? request.model : request.models[index - 1];
-}
+ private:
+  Named append(std::string_view name) {
+    if (config_.provider_in(name) != nullptr) return append_named_engine(name);
+    if (const Route* route = config_.find_route(name)) return append_route(*route);
+    return append_model(name);
+  }
+  Named append_named_engine(std::string_view id) {
+    if (client_ != nullptr && !client_->names_engine(id)) return Named::out_of_reach;
+    append_engine(id);
+    return Named::engines;
+  }
+  Named append_route(const Route& route) {
+    if (!reaches(route)) return Named::out_of_reach;
+    Named named = Named::out_of_reach;
+    for (const std::string& id : route.chain) {
+      if (client_ != nullptr && !client_->reaches_engine(id)) continue;
+      append_engine(id);
+      named = Named::engines;
+    }
+    return named;
+  }
+  // Every engine of a model.
+  SPILLWAY_RARE Named append_model(std::string_view model) {
+    Named named = client_ != nullptr ? Named::out_of_reach : Named::nothing;
+    for (const std::string& id : config_.engines_of(model)) {
+      if (client_ != nullptr && !client_->names_engine(id)) continue;
+      append_engine(id);
+      named = Named::engines;
+    }
+    return named;
+  }
+  // Once each.
+  void append_engine(std::string_view id) {
+    for (const Candidate& candidate : chain_)
+      if (candidate.engine->id == id) return;
+    if (chain_.size() == limits::chain_max) return;
+    const Engine* engine = config_.find_engine(id);
+    if (engine == nullptr) return append_assumed(id);
+    chain_.emplace_back().engine = engine;
+    if (!engine->successor.empty()) append_successor(*engine);
+  }
+  SPILLWAY_RARE void append_successor(const Engine& engine) {
+    const bool reaches = client_ == nullptr || client_->reaches_engine(engine.successor);
+    if (reaches && has_ended(engine, now_)) append_engine(engine.successor);
+  }
+  // An engine that the config does not know, at a provider that it does.
+  SPILLWAY_RARE void append_assumed(std::string_view id) {
+    auto assumed = config_.assume_engine(id);
+    if (!assumed) return;
+    Candidate& candidate = chain_.emplace_back();
+    candidate.assumed = std::make_unique<const Engine>(*std::move(assumed));
+    candidate.engine = candidate.assumed.get();
+  }
 
-SPILLWAY_RARE std::string names_of_routes(const Config& config) {
-  std::string names;
-  for (const Route& route : config.routes) names += (names.empty() ? "" : ", ") + route.name;
-  return names;
-}
+  [[nodiscard]] std::size_t names() const {
+    const std::size_t names = (request_.model.empty() ? 0 : 1) + request_.models.size();
+    return names == 0 ? 1 : names;
+  }
+  [[nodiscard]] std::string_view name_at(std::size_t index) const {
+    if (!request_.model.empty()) return index == 0 ? request_.model : request_.models[index - 1];
+    return request_.models.empty() ? default_route() : request_.models[index];
+  }
+  // A client that does not reach the config's has its own first route.
+  [[nodiscard]] std::string_view default_route() const {
+    const bool own = client_ != nullptr && !client_->reaches_route(config_.default_route) &&
+                     !client_->routes.empty();
+    return own ? client_->routes.front() : config_.default_route;
+  }
+  static std::string element(std::string_view list, std::size_t index) {
+    return std::string(list) + "[" + std::to_string(index) + "]";
+  }
+  // The field of a name.
+  SPILLWAY_RARE [[nodiscard]] std::string path_at(std::size_t index) const {
+    if (index == 0 && (!request_.model.empty() || request_.models.empty())) return "model";
+    return element("models", index - (request_.model.empty() ? 0 : 1));
+  }
 
-SPILLWAY_RARE std::string unknown_model(const Config& config, std::string_view name) {
-  return "Unknown model \"" + std::string(name) +
-         "\": expected \"provider:model\" with a known provider (GET /v1/models lists them), a "
-         "model "
-         "that the registry knows, or a route (" +
-         names_of_routes(config) + ")";
-}
+  SPILLWAY_RARE Resolution refuse(Named named, std::string_view name, std::string path,
+                                  ConfigProblem& problem) const {
+    if (named == Named::out_of_reach) {
+      problem = {std::move(path), "Client \"" + client_->name + "\" does not reach \"" +
+                                      quote(name) + "\", only " + client_->reach()};
+      return Resolution::not_allowed;
+    }
+    std::string routes;
+    for (const Route& route : config_.routes) routes += (routes.empty() ? "" : ", ") + route.name;
+    problem = {std::move(path),
+               "Unknown model \"" + quote(name) +
+                   "\": expected \"provider:model\" with a known provider (GET /v1/models lists "
+                   "them), a model that the registry knows, or a route (" +
+                   routes + ")"};
+    return Resolution::unknown_model;
+  }
 
-std::string element(std::string_view list, std::size_t index) {
-  return std::string(list) + "[" + std::to_string(index) + "]";
-}
-
-// The field of the `index`th name.
-std::string path_of(const ChatRequest& request, std::size_t index) {
-  if (index == 0 && (!request.model.empty() || request.models.empty())) return "model";
-  return element("models", index - (request.model.empty() ? 0 : 1));
-}
-
-// What no engine stands for.
-SPILLWAY_RARE Resolution refuse_name(const Config& config, std::string_view name, std::string path,
-                                     ConfigProblem& problem) {
-  problem = {std::move(path), unknown_model(config, name)};
-  return Resolution::unknown_model;
-}
+  const Config& config_;
+  const ChatRequest& request_;
+  Instant now_;
+  Chain& chain_;
+  const Client* client_;  // whose row says what it reaches, nullptr: everything
+};
 
 // By the request's own `spillway` object; nothing is appended where that names no chain.
-SPILLWAY_RARE Resolution resolve_own(const Config& config, const ChatRequest& request,
-                                     Policy& policy, Chain& chain, ConfigProblem& problem) {
+SPILLWAY_RARE Resolution resolve_own(Resolver& resolver, const Client* client,
+                                     const ChatRequest& request, Policy& policy,
+                                     ConfigProblem& problem) {
   Route own{policy, {}, {}};
   if (!read_route(request.policy, "spillway", own, problem)) return Resolution::bad_policy;
+  if (client != nullptr && !may_ask(*client, policy, own, problem)) return Resolution::not_allowed;
   policy = own;
-  std::size_t index = 0;
-  for (const std::string& name : own.chain) {
-    if (!append_engines(config, name, chain))
-      return refuse_name(config, name, element("spillway.chain", index), problem);
-    ++index;
-  }
-  return Resolution::ok;
-}
-
-SPILLWAY_RARE Resolution refuse_model(const Config& config, const ChatRequest& request,
-                                      std::size_t index, ConfigProblem& problem) {
-  return refuse_name(config, name_at(config, request, index), path_of(request, index), problem);
+  return resolver.append_chain(own.chain, problem);
 }
 
 }  // namespace
 
-Resolution resolve(const Config& config, const ChatRequest& request, Policy& policy, Chain& chain,
-                   ConfigProblem& problem) {
-  const std::size_t names = names_of(request);
-  // The first route that is named gives the policy.
-  const Route* route = nullptr;
-  for (std::size_t index = 0; index < names && route == nullptr; ++index)
-    route = config.find_route(name_at(config, request, index));
-  if (route != nullptr) policy = *route;
+Resolution resolve(const Config& config, const Client* client, const ChatRequest& request,
+                   Instant now, Policy& policy, Chain& chain, ConfigProblem& problem) {
+  Resolver resolver(config, client, request, now, chain);
+  if (const Route* const route = resolver.policy_route()) {
+    if (!resolver.reaches(*route)) return resolver.refuse_route(*route, problem);
+    policy = *route;
+  }
+  policy.fair = policy.timeouts;
+  if (client != nullptr && client->attempts_max > 0) {
+    policy.attempts_max = std::min(policy.attempts_max, client->attempts_max);
+    policy.upstream_max = client->attempts_max;
+  }
   if (!request.policy.empty()) {
-    const Resolution resolution = resolve_own(config, request, policy, chain, problem);
+    const Upstream by_route = policy.upstream;
+    const Resolution resolution = resolve_own(resolver, client, request, policy, problem);
+    // Nobody knows how soon the stream would have begun that the request did without.
+    if (policy.upstream != by_route && by_route == Upstream::stream)
+      policy.fair.headers_ms = limits::timeout_ms_max;
     if (resolution != Resolution::ok || !chain.empty()) return resolution;
   }
-  for (std::size_t index = 0; index < names; ++index) {
-    const std::string_view name = name_at(config, request, index);
-    if (!append_engines(config, name, chain)) return refuse_model(config, request, index, problem);
-  }
-  return Resolution::ok;
+  return resolver.append_models(problem);
 }
 
 }  // namespace spillway

@@ -42,6 +42,11 @@ inline constexpr Set no_forced_tool_choice = 1U << 20;  // a choice that forces 
 // A call can be forced, but not by the name of its tool.
 inline constexpr Set no_named_tool_choice = 1U << 21;
 
+inline constexpr Set no_stream = 1U << 22;  // a stream is refused: the answer is asked for whole
+inline constexpr Set cache_control = 1U << 23;  // breakpoints of a prompt cache are taken
+inline constexpr Set reasoning_details =
+    1U << 24;  // earlier `reasoning_details` are sent back as they came
+
 struct Name {
   std::string_view name;
   Set bit;
@@ -69,6 +74,9 @@ inline constexpr std::array kNames{
     Name{"no_effort_with_tools", no_effort_with_tools},
     Name{"no_forced_tool_choice", no_forced_tool_choice},
     Name{"no_named_tool_choice", no_named_tool_choice},
+    Name{"no_stream", no_stream},
+    Name{"cache_control", cache_control},
+    Name{"reasoning_details", reasoning_details},
 };
 
 }  // namespace spillway::quirk

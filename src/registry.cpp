@@ -1,5 +1,7 @@
 #include "registry.h"
 
+#include <span>
+
 #include "adapters.h"
 #include "text.h"
 
@@ -26,6 +28,10 @@ struct EngineRow {
   Latency latency;
   capability::Set capabilities;
   quirk::Set quirks;
+};
+// Of the few engines that end.
+struct EndingRow {
+  std::string_view engine, ends, successor;
 };
 struct RouteRow {
   std::string_view name;
@@ -67,6 +73,7 @@ void add_providers(Config& config) {
     provider.base_url = row.base_url;
     provider.auth = row.auth;
     provider.quirks = row.quirks;
+    provider.built_in = true;
     split(row.keys, ',',
           [&provider](std::string_view key) { provider.key_names.emplace_back() = key; });
     split(row.headers, '\n', [&provider](std::string_view line) {
@@ -99,6 +106,11 @@ void add_engines(Config& config) {
     engine.latency = row.latency;
     engine.capabilities = row.capabilities;
     engine.quirks = row.quirks;
+  }
+  for (const EndingRow& row : kEndingRows) {
+    Engine& engine = *find_named(config.engines, row.engine);
+    engine.ends = row.ends;
+    engine.successor = row.successor;
   }
 }
 

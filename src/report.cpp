@@ -39,6 +39,7 @@ void write_attempts(const AttemptRecords& attempts, bool with_usage, json::Write
     out.key("engine").string(attempt.engine).key("outcome").string(attempt.outcome);
     out.key("ms").integer(attempt.duration_ms);
     if (attempt.status != 0) out.key("status").integer(attempt.status);
+    if (attempt.ignored_events != 0) out.key("ignored_events").integer(attempt.ignored_events);
     if (with_usage) {
       write_count("input_tokens", attempt.usage.input, out);
       write_count("output_tokens", attempt.usage.output, out);
@@ -79,6 +80,7 @@ std::string log_line(const Report& report, const Engine* engine, std::string_vie
   out.begin_object();
   out.key("event").string("chat").key("outcome").string(name_of(report.outcome));
   out.key("request_id").string(report.request_id);
+  out.key("client").string(report.client);
   out.key("gen_ai.operation.name").string("chat");
   out.key("gen_ai.request.model").string(report.requested);
   if (engine != nullptr) {

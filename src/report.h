@@ -18,7 +18,8 @@ enum class Outcome : std::uint8_t { completed, failed, cut, client_closed };
 
 struct Report {
   std::string request_id;
-  std::string requested;  // model as the client wrote it
+  std::string_view client;  // its name in the config, or `local`, or `embedded`
+  std::string requested;    // model as the client wrote it
   bool stream = false;
   std::string_view mode;  // splice | relay | translate | whole; empty before the first content
   AttemptRecords attempts;

@@ -5,7 +5,7 @@
 namespace spillway {
 
 Router::Router(const Config& config, Actions& actions)
-    : shared_{config, actions, Health(config.cooldown_ms), {}, 1, {}, {}, {}, {}, {}} {}
+    : shared_{config, actions, Health(config.cooldown_ms), {}, {}, 1, {}, {}, {}, {}, {}} {}
 
 Router::~Router() = default;
 
@@ -41,15 +41,17 @@ void Router::open(Instant now, ChatOpening&& opening) {
 void Router::step(Instant now, const Input& input) {
   std::visit(
       [this, now](const auto& event) {
-        Chat* chat = nullptr;
-        if constexpr (requires { event.exchange; }) {
-          chat = find(event.exchange);
-        } else {
-          chat = find(event.chat);
+        if constexpr (!std::is_same_v<std::decay_t<decltype(event)>, input::Body>) {
+          Chat* chat = nullptr;
+          if constexpr (requires { event.exchange; }) {
+            chat = find(event.exchange);
+          } else {
+            chat = find(event.chat);
+          }
+          if (chat == nullptr) return;
+          chat->take(now, event);
+          forget_if_gone(chat);
         }
-        if (chat == nullptr) return;
-        chat->take(now, event);
-        forget_if_gone(chat);
       },
       input);
 }

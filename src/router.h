@@ -25,6 +25,8 @@
 #include "chat.h"
 #include "config.h"
 #include "health.h"
+#include "learned.h"
+#include "occupancy.h"
 #include "pace.h"
 #include "surface.h"
 #include "transcript.h"
@@ -46,6 +48,9 @@ enum class ChatState : std::uint8_t {
 struct ChatOpening {
   ChatId id = ChatId::none;
   std::unique_ptr<ChatRequest> request;  // decoded
+  Occupancy::Seat seat;                  // until it is gone
+  const Client* client = nullptr;        // who asks, nullptr for whoever shows no key
+  std::string_view client_name;          // as it is logged
   CommonHeaders headers;                 // of every response to this client
   std::string request_id;
   std::uint64_t seed = 0;
@@ -58,6 +63,7 @@ struct RouterShared {
   Actions& actions;
   Health health;
   Pace pace;
+  Learned learned;
   std::int32_t next_exchange = 1;
   std::map<ExchangeId, ChatId> exchanges;
   // Reused from step to step, so that a token allocates nothing.

@@ -26,6 +26,13 @@ std::size_t half_pair(std::string_view escaped) {
   return backslashes % 2 == 0 ? size : 0;
 }
 
+// White space of any kind: no prefill may end in it.
+bool is_blank(std::string_view text) {
+  std::string escaped;
+  json::append_escaped(escaped, text);
+  return json::is_blank(JsonText::trusted(escaped));
+}
+
 std::size_t common_prefix(std::string_view a, std::string_view b) {
   const std::size_t size = std::min(a.size(), b.size());
   std::size_t at = 0;
@@ -112,9 +119,8 @@ std::size_t Seam::last_words_repeated() const {
   for (std::size_t size = std::min({old.size(), said.size(), limits::seam_sample_bytes}); size > 0;
        --size) {
     const std::size_t at = old.size() - size;
-    const bool at_word = at == 0 || is_white(old[at - 1]) || is_white(old[at]);
-    const bool only_white =
-        std::all_of(old.begin() + static_cast<std::ptrdiff_t>(at), old.end(), is_white);
+    const bool only_white = is_blank(old.substr(at));
+    const bool at_word = at == 0 || is_white(old[at - 1]) || is_white(old[at]) || only_white;
     // An answer that was prefilled goes on behind its last word: some dialects let no prefill end
     // in white space. One that was asked for in words may begin with that word.
     const bool wanted = continuation_ == Continuation::prefilled ? only_white : !only_white;

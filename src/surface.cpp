@@ -66,37 +66,67 @@ bool any_told(const AttemptRecords& attempts) {
                      [](const AttemptRecord& attempt) { return !attempt.outcome.empty(); });
 }
 
+// Appends items, as many as fit into what one list of a header may take, and gives how many did
+// not. `append(item)` appends one, false when there is nothing to say of it.
+template <class Items, class Append>
+std::size_t append_items(std::string& out, const Items& items, Append append) {
+  constexpr std::string_view comma = ", ";
+  constexpr std::size_t kMoreBytes = 20;
+  const std::size_t begin = out.size();
+  std::size_t more = 0;
+  for (const auto& item : items) {
+    const std::size_t end = out.size();
+    if (end > begin) out += comma;
+    const bool is_told = append(item);
+    const bool fits = more == 0 && out.size() - begin <= limits::told_list_bytes_max - kMoreBytes;
+    if (!is_told || !fits) out.resize(end);
+    if (is_told && !fits) ++more;
+  }
+  if (more > 0 && out.size() > begin) out += comma;
+  return more;
+}
+
+SPILLWAY_RARE void append_more(std::string& out, std::size_t more) {
+  out += '(';
+  append_number(out, static_cast<std::int64_t>(more));
+  out += " more)";
+}
+
 // groq:llama-3.3-70b=rate_limited;12ms, cerebras:gpt-oss-120b=ok
 void append_attempts(std::string& out, const AttemptRecords& attempts) {
-  std::string_view comma;
-  for (const AttemptRecord& attempt : attempts) {
-    if (attempt.outcome.empty()) continue;
-    out += comma;
-    comma = ", ";
+  const std::size_t more = append_items(out, attempts, [&out](const AttemptRecord& attempt) {
+    if (attempt.outcome.empty()) return false;
     append_token(out, attempt.engine);
     out += '=';
     out += attempt.outcome;
-    if (attempt.outcome == "ok") continue;
+    if (attempt.outcome == "ok" || attempt.duration_ms < 0) return true;
     out += ';';
     append_number(out, attempt.duration_ms);
     out += "ms";
-  }
+    return true;
+  });
+  if (more > 0) append_more(out, more);
 }
 
 // W3C Server Timing: one metric an attempt, in order, then all that the client has waited.
 // (Attempts may run side by side, or have a pause between them.) Quotes are those of a JSON text.
 void append_timing(std::string& out, const AttemptRecords& attempts, Millis total) {
-  for (const AttemptRecord& attempt : attempts) {
-    if (attempt.outcome.empty()) continue;
+  const std::size_t more = append_items(out, attempts, [&out](const AttemptRecord& attempt) {
+    if (attempt.outcome.empty() || attempt.duration_ms < 0) return false;
     out += R"(attempt;desc=\")";
     append_token(out, attempt.engine);
     out += ' ';
     out += attempt.outcome;
     out += R"(\";dur=)";
     append_number(out, attempt.duration_ms);
-    out += ", ";
+    return true;
+  });
+  if (more > 0) {
+    out += R"(more;desc=\")";
+    append_more(out, more);
+    out += R"(\")";
   }
-  out += "total;dur=";
+  out += ", total;dur=";
   append_number(out, total);
 }
 
@@ -112,12 +142,11 @@ void add_attempts(HeadWriter& head, const AttemptRecords& attempts, Millis total
 
 std::string list_of(const Dropped& dropped) {
   std::string value;
-  const std::size_t shown = std::min(dropped.size(), limits::dropped_names_max);
-  for (std::size_t name = 0; name < shown; ++name) {
-    if (name != 0) value += ", ";
-    append_token(value, dropped[name].substr(0, limits::dropped_name_bytes_max));
-  }
-  if (shown < dropped.size()) value += ", (" + std::to_string(dropped.size() - shown) + " more)";
+  const std::size_t more = append_items(value, dropped, [&value](std::string_view name) {
+    append_token(value, name.substr(0, limits::dropped_name_bytes_max));
+    return true;
+  });
+  if (more > 0) append_more(value, more);
   return value;
 }
 
@@ -294,6 +323,19 @@ void Surface::print_stream_error(const ClientError& error, std::string_view cut,
   dialect_.encode_stream_error(error, out);
 }
 
+void Surface::tell_skipped(const std::string& engine, std::string_view why) {
+  AttemptRecord& record = skipped_.emplace_back();
+  record.engine = engine;
+  record.outcome = why;
+  record.duration_ms = -1;
+}
+
+AttemptRecords Surface::told(const AttemptRecords& attempts) const {
+  AttemptRecords all = skipped_;
+  all.insert(all.end(), attempts.begin(), attempts.end());
+  return all;
+}
+
 std::string Surface::answer_head(const AttemptRecords& attempts, Millis total,
                                  const Dropped& dropped) const {
   HeadWriter head(common_);
@@ -303,17 +345,17 @@ std::string Surface::answer_head(const AttemptRecords& attempts, Millis total,
     append_token(head.begin("x-spillway-engine"), attempts.back().engine);
     head.end();
   }
-  add_attempts(head, attempts, total);
+  add_attempts(head, skipped_.empty() ? attempts : told(attempts), total);
   if (!dropped.empty()) head.add("x-spillway-dropped", list_of(dropped));
   return head.take();
 }
 
 void Surface::print_late_head(const AttemptRecords& attempts, const Dropped& dropped,
-                              std::string& out) {
+                              std::string& out) const {
   out += ": x-spillway-engine: ";
   append_token(out, attempts.back().engine);
   out += "\n: x-spillway-attempts: ";
-  append_attempts(out, attempts);
+  append_attempts(out, skipped_.empty() ? attempts : told(attempts));
   if (!dropped.empty()) {
     out += "\n: x-spillway-dropped: ";
     out += list_of(dropped);
@@ -326,7 +368,7 @@ std::string Surface::error_head(const AttemptRecords& attempts, Millis total,
   HeadWriter head(common_);
   head.add("content-type", "application/json");
   head.add("cache-control", "no-store");
-  add_attempts(head, attempts, total);
+  add_attempts(head, skipped_.empty() ? attempts : told(attempts), total);
   if (retry_after_ms >= 0) {
     append_number(head.begin("retry-after"), (retry_after_ms + 999) / 1000);
     head.end();

@@ -25,6 +25,8 @@ class Surface {
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
   [[nodiscard]] bool streams() const { return stream_; }
+  // The client asked for usage in its stream.
+  [[nodiscard]] bool tells_usage() const { return envelope_.include_usage; }
 
   // What the answer is called, once it is known: set before the first part is printed.
   void identify(Instant now, std::string id, std::string model);
@@ -57,20 +59,25 @@ class Surface {
   }
   void print_stream_error(const ClientError& error, std::string_view cut, std::string& out) const;
 
+  // An engine that is not asked, and why: told in front of all attempts.
+  SPILLWAY_RARE void tell_skipped(const std::string& engine, std::string_view why);
   // Response heads, JSON objects. `total`: since the request came.
   [[nodiscard]] std::string answer_head(const AttemptRecords& attempts, Millis total,
                                         const Dropped& dropped) const;
   // What of the answer's head was not known when the stream began, as comments.
-  static void print_late_head(const AttemptRecords& attempts, const Dropped& dropped,
-                              std::string& out);
+  void print_late_head(const AttemptRecords& attempts, const Dropped& dropped,
+                       std::string& out) const;
   [[nodiscard]] std::string error_head(const AttemptRecords& attempts, Millis total,
                                        const ClientError& error, Millis retry_after_ms) const;
 
  private:
+  [[nodiscard]] AttemptRecords told(const AttemptRecords& attempts) const;
+
   const Dialect& dialect_;
   bool stream_;
   CommonHeaders common_;
   Envelope envelope_;
+  AttemptRecords skipped_;
 };
 
 // temperature, seed, … (5 more): fit for a header, for a client names its own unknown fields.

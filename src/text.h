@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "limits.h"
+
 namespace spillway {
 
 // Calls take(piece) for each piece of `text` between separators; empty pieces are left out.
@@ -30,6 +32,20 @@ void split(std::string_view text, char separator, Take take) {
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
   return lower;
+}
+
+// At most `bytes_max` bytes of UTF-8, cut at a character.
+[[nodiscard]] inline std::string_view beginning(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+// A text of a client's as an error quotes it: whole, or its beginning.
+[[nodiscard]] inline std::string quote(std::string_view text) {
+  if (text.size() <= limits::quote_bytes_max) return std::string(text);
+  return std::string(beginning(text, limits::quote_bytes_max)) + "…";
 }
 
 [[nodiscard]] inline bool starts_with(std::string_view text, std::string_view beginning) {

@@ -1,8 +1,10 @@
 #include "transcript.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "limits.h"
+#include "text.h"
 
 namespace spillway {
 
@@ -53,37 +55,11 @@ std::size_t leading_white(std::string_view escaped) {
 
 }  // namespace
 
-std::string_view name_of(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::length:
-      return "length";
-    case FinishReason::tool_calls:
-      return "tool_calls";
-    case FinishReason::content_filter:
-      return "content_filter";
-    case FinishReason::stop:
-    case FinishReason::other:
-    case FinishReason::failed:
-      break;
-  }
-  return "stop";
-}
-
-std::int64_t read_tokens(json::Reader& in) {
-  const std::int64_t tokens = in.integer().value_or(-1);
-  return tokens >= 0 && tokens <= limits::tokens_max ? tokens : -1;
-}
-
-void tell_garbled(const char* problem, std::size_t told, Events& out) {
-  out.cut(told);
-  out.emplace_back(Garbled{problem});
-}
-
 void Transcript::take(const Event& event, Parts& out) {
   if (const auto* text = std::get_if<Text>(&event)) {
     take_text(text->text, out);
   } else if (const auto* counted = std::get_if<Counted>(&event)) {
-    count(counted->usage);
+    count(*counted);
   } else {
     take_other(event, out);
   }
@@ -97,28 +73,51 @@ void Transcript::take_other(const Event& event, Parts& out) {
   } else if (const auto* call = std::get_if<ToolCall>(&event)) {
     take_call(*call, out);
   } else if (const auto* arguments = std::get_if<ToolArguments>(&event)) {
-    take_arguments(arguments->key, arguments->fragment, out);
+    take_arguments(*arguments, out);
   } else if (const auto* input = std::get_if<ToolInput>(&event)) {
     scratch_.clear();
     json::append_escaped(scratch_, input->object);
-    take_arguments(input->key, JsonText::trusted(scratch_), out);
+    take_arguments({input->key, JsonText::trusted(scratch_), false}, out);
   } else if (const auto* finished = std::get_if<Finished>(&event)) {
     finished_ = finished->reason;
+    met_stop_sequence_ = finished->raw == JsonText::trusted("stop_sequence");
   }
 }
 
-void Transcript::count(const Usage& usage) {
-  const auto merge = [](std::int64_t& known, std::int64_t told) {
-    if (told >= 0) known = told;
+// A 0 told late is not known better than a count.
+void Transcript::count(const Counted& told) {
+  const auto merge = [](std::int64_t& known, std::int64_t count) {
+    if (count > 0 || known < 0) known = count;
   };
-  merge(usage_.input, usage.input);
-  merge(usage_.reasoning, usage.reasoning);
-  merge(usage_.cache_read, usage.cache_read);
-  merge(usage_.cache_write, usage.cache_write);
-  std::int64_t output = usage.output;
-  if (output >= 0 && usage.reasoning > 0 && (quirks_ & quirk::usage_excludes_reasoning) != 0)
-    output += usage.reasoning;
-  merge(usage_.output, output);
+  merge(counted_.usage.input, told.usage.input);
+  merge(counted_.usage.output, told.usage.output);
+  merge(counted_.usage.cache_read, told.usage.cache_read);
+  merge(counted_.usage.cache_write, told.usage.cache_write);
+  merge(counted_.usage.reasoning, told.usage.reasoning);
+  merge(counted_.usage.total, told.usage.total);
+  merge(counted_.input_uncached, told.input_uncached);
+  merge(counted_.input_tools, told.input_tools);
+  merge(counted_.output_unreasoned, told.output_unreasoned);
+}
+
+Usage Transcript::usage() const {
+  const auto sum = [](std::initializer_list<std::int64_t> counts) {
+    std::int64_t all = -1;
+    for (const std::int64_t count : counts)
+      if (count >= 0) all = std::max<std::int64_t>(all, 0) + count;
+    return all;
+  };
+  Usage usage = counted_.usage;
+  usage.input = usage.input >= 0 ? sum({usage.input, counted_.input_tools})
+                                 : sum({counted_.input_uncached, counted_.input_tools,
+                                        usage.cache_read, usage.cache_write});
+  if (usage.output < 0) {
+    usage.output = sum({counted_.output_unreasoned, usage.reasoning});
+  } else if (usage.reasoning > 0 && (quirks_ & quirk::usage_excludes_reasoning) != 0) {
+    usage.output += usage.reasoning;
+  }
+  usage.cache_read = std::min(usage.cache_read, usage.input);
+  return usage;
 }
 
 void Transcript::take_text(JsonText text, Parts& out) {
@@ -167,6 +166,7 @@ void Transcript::say(PartKind kind, JsonText text, JsonText signature, Parts& ou
   if (text.empty() && signature.empty()) return;
   if (open_part_ != kind) {
     if (open_part_) end_part(out);
+    if (!calls_.empty()) begin_calls(out);
     open_part_ = kind;
     open_index_ = next_index_++;
     emit(PartBegin{open_index_, kind, 0, {}, {}}, out);
@@ -188,46 +188,156 @@ Transcript::Call* Transcript::find_call(CallKey key) {
   return found == calls_.rend() ? nullptr : &*found;
 }
 
-void Transcript::take_call(const ToolCall& call, Parts& out) {
-  if (call.key != kLatestCall) {
-    // The same key goes on with its call, unless it comes with another id: then it is another call.
-    const Call* known = find_call(call.key);
-    if (known != nullptr && (call.id.empty() || call.id.escaped() == known->id)) return;
+// The call that is gone on with, nullptr when another one begins. Providers of one dialect give
+// each delta a new id, one id two keys, all calls one key, or no ids at all; what tells calls apart
+// then is that the arguments of the one are whole and the next has a name. `twin`: one of the same
+// id that was whole before.
+Transcript::Call* Transcript::find_call(const ToolCall& told, Call*& twin) {
+  if (told.key == kLatestCall) return nullptr;
+  const std::string_view id = told.id.escaped();
+  const std::string_view name = told.name.escaped();
+  if (!id.empty()) {
+    const auto same = std::find_if(calls_.rbegin(), calls_.rend(),
+                                   [id](const Call& call) { return call.id == id; });
+    if (same != calls_.rend()) {
+      if (!same->arguments.whole() || name.empty()) return &*same;
+      if (name == same->name) twin = &*same;
+      return nullptr;
+    }
   }
-  if (calls_.size() == limits::tool_calls_max) {
-    overflowed_ = true;
-    return;
-  }
-  if (open_part_) end_part(out);
-  has_content_ = true;
-  Call made{call.key, std::string(call.id.escaped()), next_index_++,
-            static_cast<std::uint32_t>(calls_.size())};
-  scratch_ = made.id;
-  if (scratch_.empty()) {
-    constexpr std::string_view hex = "0123456789abcdef";
-    scratch_ = "call_";
-    std::uint64_t bits = seed_ + 0x9E3779B97F4A7C15ULL * (calls_.size() + 1);
-    for (int i = 0; i < 16; ++i, bits >>= 4) scratch_.push_back(hex[bits & 15]);
-  }
-  emit(PartBegin{made.index, PartKind::tool_call, made.tool_index, JsonText::trusted(scratch_),
-                 call.name},
-       out);
-  if (!call.signature.empty())
-    emit(PartDelta{made.index, PartKind::tool_call, made.tool_index, {}, call.signature}, out);
-  calls_.push_back(std::move(made));
+  Call* const known = find_call(told.key);
+  if (known == nullptr || name.empty() || known->name.empty()) return known;
+  if (known->arguments.whole()) return nullptr;
+  const bool is_same_name = name == known->name;
+  if (known->arguments.begun()) return is_same_name ? known : nullptr;
+  const bool is_other_id = !id.empty() && !known->id.empty();
+  return is_other_id || (told.is_typed && !starts_with(name, known->name)) ? nullptr : known;
 }
 
-void Transcript::take_arguments(CallKey key, JsonText fragment, Parts& out) {
-  Call* const call = find_call(key);
-  if (call == nullptr || fragment.empty()) return;
+Transcript::Call* Transcript::add_call(CallKey key, Parts& out) {
+  if (calls_.size() == limits::tool_calls_max) {
+    overflowed_ = true;
+    return nullptr;
+  }
+  if (open_part_) end_part(out);
+  begin_calls(out);
+  Call& call = calls_.emplace_back();
+  call.key = key;
+  return &call;
+}
+
+// A name may be repeated, in pieces, or told as far as it is known.
+void Transcript::add_name(Call& call, JsonText told) {
+  const std::string_view name = told.escaped();
+  if (call.begun || name.empty() || name == call.name) return;
+  const bool is_longer = name.substr(0, call.name.size()) == call.name;
+  if (is_longer) call.name.clear();
+  call.name += name;
+  overflowed_ = overflowed_ || call.name.size() > limits::answer_bytes_max;
+  has_content_ = true;
+}
+
+void Transcript::take_call(const ToolCall& told, Parts& out) {
+  Call* twin = nullptr;
+  Call* call = find_call(told, twin);
+  if (call == nullptr) {
+    call = add_call(told.key, out);
+    if (call == nullptr) return;
+    call->twin = twin;
+  }
+  call->key = told.key;
+  if (call->id.empty()) call->id = told.id.escaped();
+  add_name(*call, told.name);
+  if (!told.signature.empty()) {
+    call->signature = told.signature.escaped();
+    if (call->begun)
+      emit(PartDelta{call->index, PartKind::tool_call, call->tool_index, {}, told.signature}, out);
+  }
+  if (!call->held.empty() && !call->waits()) begin_call(*call, out);
+}
+
+// The id that the client gets: one that is missing, or another call's, is made.
+void Transcript::choose_id(Call& call) const {
+  const bool is_taken = std::any_of(calls_.begin(), calls_.end(), [&call](const Call& other) {
+    return other.begun && other.told_id == call.id;
+  });
+  call.told_id = call.id;
+  if (!call.id.empty() && !is_taken) return;
+  constexpr std::string_view hex = "0123456789abcdef";
+  call.told_id = "call_";
+  std::uint64_t bits = seed_ + 0x9E3779B97F4A7C15ULL * (call.tool_index + 1);
+  for (int i = 0; i < 16; ++i, bits >>= 4) call.told_id.push_back(hex[bits & 15]);
+}
+
+void Transcript::begin_call(Call& call, Parts& out) {
+  if (call.begun) return;
+  if (open_part_) end_part(out);
+  call.index = next_index_++;
+  call.tool_index = next_tool_index_++;
+  choose_id(call);
+  call.begun = true;
+  emit(PartBegin{call.index, PartKind::tool_call, call.tool_index, JsonText::trusted(call.told_id),
+                 JsonText::trusted(call.name)},
+       out);
+  if (!call.signature.empty())
+    emit(PartDelta{call.index,
+                   PartKind::tool_call,
+                   call.tool_index,
+                   {},
+                   JsonText::trusted(call.signature)},
+         out);
+  if (!call.held.empty())
+    emit(
+        PartDelta{
+            call.index, PartKind::tool_call, call.tool_index, JsonText::trusted(call.held), {}},
+        out);
+}
+
+// Those that have a name wait for nothing more.
+void Transcript::begin_calls(Parts& out) {
+  for (Call& call : calls_)
+    if (!call.name.empty() && !call.is_repetition()) begin_call(call, out);
+}
+
+bool Transcript::has_nameless_call() const {
+  return std::any_of(calls_.begin(), calls_.end(),
+                     [](const Call& call) { return call.name.empty(); });
+}
+
+void Transcript::take_arguments(const ToolArguments& told, Parts& out) {
+  JsonText fragment = told.fragment;
+  if (fragment.empty()) return;
+  Call* call = find_call(told.key);
+  if (call == nullptr && told.may_begin) call = add_call(told.key, out);
+  if (call == nullptr) return;
+  if (!call->has_arguments) {
+    call->arguments = {};
+    // Some begin with an empty object and let the arguments follow. Without any, it is told last.
+    if (fragment == JsonText::trusted("{}")) {
+      (void)call->arguments.follow(fragment);
+      return;
+    }
+  }
+  fragment = call->arguments.follow(fragment);
+  if (fragment.empty()) return;  // told before
   call->has_arguments = true;
+  if (call->waits()) {
+    call->held += fragment.escaped();
+    overflowed_ = overflowed_ || call->held.size() > limits::answer_bytes_max;
+    if (call->twin == nullptr || !call->arguments.whole() || call->is_repetition()) return;
+    call->twin = nullptr;  // its id alone is another's
+    return begin_call(*call, out);
+  }
+  begin_call(*call, out);
   emit(PartDelta{call->index, PartKind::tool_call, call->tool_index, fragment, {}}, out);
 }
 
 FinishReason Transcript::reason() const {
   const FinishReason told = finished_.value_or(FinishReason::other);
   if (told == FinishReason::length || told == FinishReason::content_filter) return told;
-  return calls_.empty() ? FinishReason::stop : FinishReason::tool_calls;
+  const bool calls = std::any_of(calls_.begin(), calls_.end(),
+                                 [](const Call& call) { return !call.name.empty(); });
+  return calls ? FinishReason::tool_calls : FinishReason::stop;
 }
 
 void Transcript::close(Parts& out) {
@@ -238,13 +348,15 @@ void Transcript::close(Parts& out) {
         JsonText::trusted(scratch_), {}, out);
   }
   if (open_part_) end_part(out);
+  begin_calls(out);
   for (const Call& call : calls_) {
+    if (!call.begun) continue;
     if (!call.has_arguments)
       emit(PartDelta{call.index, PartKind::tool_call, call.tool_index, JsonText::plain("{}"), {}},
            out);
     emit(PartEnd{call.index, PartKind::tool_call, call.tool_index}, out);
   }
-  emit(Closing{reason(), usage_}, out);
+  emit(Closing{reason(), usage()}, out);
 }
 
 void Transcript::emit(const Part& part, Parts& out) {

@@ -8,6 +8,7 @@
 
 #include "gateway.h"
 #include "limits.h"
+#include "log.h"
 
 #define SPILLWAY_IMPORT(name) __attribute__((import_module("host"), import_name(#name))) extern "C"
 // The C names are not the exported ones: `open` and `close` are the C library's.
@@ -25,10 +26,13 @@ SPILLWAY_IMPORT(fetch)
 void host_fetch(std::int32_t exchange, const char* head, std::size_t head_size, const char* body,
                 std::size_t body_size);
 SPILLWAY_IMPORT(cancel) void host_cancel(std::int32_t exchange);
+SPILLWAY_IMPORT(read) void host_read(std::int32_t chat);
 SPILLWAY_IMPORT(respond)
 void host_respond(std::int32_t chat, std::int32_t status, const char* head, std::size_t size);
 SPILLWAY_IMPORT(write) void host_write(std::int32_t chat, const char* bytes, std::size_t size);
 SPILLWAY_IMPORT(splice) void host_splice(std::int32_t chat, std::int32_t exchange);
+SPILLWAY_IMPORT(gather)
+void host_gather(std::int32_t chat, std::int32_t exchange, std::int32_t within_ms);
 SPILLWAY_IMPORT(end) void host_end(std::int32_t chat);
 SPILLWAY_IMPORT(wake) void host_wake(std::int32_t chat, double at_ms);
 SPILLWAY_IMPORT(log) void host_log(std::int32_t level, const char* text, std::size_t size);
@@ -44,6 +48,7 @@ class HostActions final : public Actions {
                body.size());
   }
   void cancel(ExchangeId exchange) override { host_cancel(static_cast<std::int32_t>(exchange)); }
+  void read(ChatId chat) override { host_read(static_cast<std::int32_t>(chat)); }
   void respond(ChatId chat, int status, std::string_view head) override {
     host_respond(static_cast<std::int32_t>(chat), status, head.data(), head.size());
   }
@@ -52,6 +57,10 @@ class HostActions final : public Actions {
   }
   void splice(ChatId chat, ExchangeId exchange) override {
     host_splice(static_cast<std::int32_t>(chat), static_cast<std::int32_t>(exchange));
+  }
+  void gather(ChatId chat, ExchangeId exchange, Millis within) override {
+    host_gather(static_cast<std::int32_t>(chat), static_cast<std::int32_t>(exchange),
+                static_cast<std::int32_t>(within));
   }
   void end(ChatId chat) override { host_end(static_cast<std::int32_t>(chat)); }
   void wake(ChatId chat, Instant at) override {
@@ -87,19 +96,19 @@ SPILLWAY_RARE void log_refused(const ConfigProblem& problem) {
   json::Writer out(line);
   out.begin_object().key("event").string("config_refused");
   out.key("path").string(problem.path).key("message").string(problem.message).end_object();
-  instance().actions.log(LogLevel::error, line);
+  write_log(instance().actions, LogLevel::error, line);
 }
 
 }  // namespace
 
-SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 2; }
+SPILLWAY_EXPORT(abi_version) std::int32_t spillway_abi_version() { return 4; }
 
-// Room for the inputs of the calls that follow, until open() or the next input(); null when it is
-// more than the core accepts.
+// Room for the inputs of the calls that follow, until configure() has returned or the next input();
+// null when it is more than the core accepts.
 SPILLWAY_EXPORT(input) char* spillway_input(std::int32_t size) {
   Instance& self = instance();
   const auto wanted = static_cast<std::size_t>(size);
-  if (wanted > limits::request_bytes_max + limits::head_bytes_max) return nullptr;
+  if (wanted > limits::input_bytes_max) return nullptr;
   if (self.input_size < wanted) {
     self.input.reset(new char[wanted]);
     self.input_size = wanted;
@@ -111,8 +120,11 @@ SPILLWAY_EXPORT(configure) std::int32_t spillway_configure(std::int32_t size) {
   Instance& self = instance();
   ConfigProblem problem;
   auto config = Config::load(taken(size), problem);
-  // The environment has gone through here: nothing of it stays behind in the buffer.
+  // The environment has gone through here: nothing of it stays behind.
   std::memset(self.input.get(), 0, self.input_size);
+  asm volatile("" : : "r"(self.input.get()) : "memory");  // else the zeros would be left out
+  self.input.reset();
+  self.input_size = 0;
   if (config == nullptr) {
     log_refused(problem);
     return 1;
@@ -126,23 +138,16 @@ SPILLWAY_EXPORT(log_providers) void spillway_log_providers() {
 }
 
 SPILLWAY_EXPORT(open)
-std::int32_t spillway_open(double now, double seed, std::int32_t head_size,
-                           std::int32_t body_size) {
-  Instance& self = instance();
-  HttpRequest request;
-  request.body_too_large = body_size < 0;
-  const auto body = static_cast<std::size_t>(body_size < 0 ? 0 : body_size);
-  request.head = taken(head_size);
-  request.body = std::string_view(self.input.get() + head_size, body);
-  SPILLWAY_TRAP_AT(request.body, "spillway-trap-open");
-  // A large request does not leave its size behind.
-  constexpr std::size_t kept_bytes = 64 * 1024;
-  if (self.input_size > kept_bytes) {
-    self.input.reset();
-    self.input_size = 0;
-  }
+std::int32_t spillway_open(double now, double seed, std::int32_t size) {
   return static_cast<std::int32_t>(
-      self.gateway->open(instant(now), static_cast<std::uint64_t>(seed), std::move(request)));
+      instance().gateway->open(instant(now), static_cast<std::uint64_t>(seed), taken(size)));
+}
+
+SPILLWAY_EXPORT(on_body)
+void spillway_on_body(double now, std::int32_t chat, std::int32_t rest, std::int32_t size) {
+  SPILLWAY_TRAP_AT(taken(size), "spillway-trap-open");
+  instance().gateway->step(
+      instant(now), input::Body{ChatId{chat}, taken(size), static_cast<input::Body::Rest>(rest)});
 }
 
 SPILLWAY_EXPORT(on_response)

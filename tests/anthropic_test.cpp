@@ -162,6 +162,34 @@ TEST(AnthropicRequest, BlankTextIsLeftOut) {
                                                    {"type":"text","text":"\\n"}]},
                          {"role":"assistant","content":""},{"role":"user","content":"Hi"}])"),
       R"([{"role":"user","content":[{"type":"text","text":"\\n"},{"type":"text","text":"Hi"}]}])");
+  EXPECT_EQ(messages(R"([{"role":"system","content":"\u0020\u000a"},
+                         {"role":"user","content":"Hi"},{"role":"assistant","content":"\u00a0"}])"),
+            R"([{"role":"user","content":[{"type":"text","text":"Hi"}]}])");
+}
+
+TEST(AnthropicRequest, AResultOfBlankTextsHasNoContent) {
+  const std::string sent =
+      messages(R"([{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[
+      {"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"c1","content":[{"type":"text","text":""},
+      {"type":"text","text":"\u0020"}]}])");
+  EXPECT_NE(sent.find(R"([{"type":"tool_result","tool_use_id":"c1"}])"), std::string::npos) << sent;
+}
+
+// Whatever stands behind it that is not sent.
+TEST(AnthropicRequest, TheLastWordsSentAreThePrefill) {
+  constexpr std::string_view sent =
+      R"([{"role":"user","content":[{"type":"text","text":"Hi"}]},)"
+      R"({"role":"assistant","content":[{"type":"text","text":"a"}]}])";
+  for (
+      const std::string_view end :
+      {R"({"role":"assistant","content":"a\u0020\u000a"})",
+       R"({"role":"assistant","content":[{"type":"text","text":"a "},{"type":"text","text":" "}]})",
+       R"({"role":"assistant","content":"a "},{"role":"system","content":"Be kind."})",
+       R"({"role":"assistant","content":"a "},{"role":"assistant","content":null})",
+       R"({"role":"assistant","content":"a "},{"role":"user","content":"\u0020"})"})
+    EXPECT_EQ(messages(R"([{"role":"user","content":"Hi"},)" + std::string(end) + "]"), sent)
+        << end;
 }
 
 TEST(AnthropicRequest, PrefillEndsWithoutWhiteSpace) {
@@ -274,7 +302,7 @@ TEST(AnthropicRequest, ResultsOfOtherClients) {
   use.kind = Content::Kind::tool_call;
   use.id = JsonText::plain("c1");
   use.name = JsonText::plain("shoot");
-  use.arguments = "{}";
+  use.arguments = JsonText::trusted("{}");
   call.content = {thoughts, hidden, use};
   Content image;
   image.kind = Content::Kind::image;
@@ -375,9 +403,47 @@ TEST(AnthropicRequest, JsonSchema) {
             R"(,"output_config":{"format":{"type":"json_schema","schema":)"
             R"({"type":"object","properties":{"a":{"type":"string"}},"required":["a"],)"
             R"("additionalProperties":false}}})");
-  EXPECT_EQ(dropped(R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":
-      {"type":"object","properties":{}}}})"),
-            Strings{});
+}
+
+// Whatever the answer loses by it is reported.
+TEST(AnthropicRequest, ChangesOfTheSchemaAreReported) {
+  const auto loses = [](std::string_view schema) {
+    return !dropped(
+                R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":)" +
+                std::string(schema) + "}}")
+                .empty();
+  };
+  for (const std::string_view kept :
+       {R"({"type":"object","properties":{"a":{"type":"string","format":"date","title":"T"}}})",
+        R"({"type":"object","additionalProperties":false})",
+        R"({"additionalProperties":false,"type":["object","null"],"properties":{}})",
+        R"({"type":"array","minItems":1,"items":{"anyOf":[{"const":1},{"enum":[2]}]}})",
+        R"({"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"type":"string","pattern":"a"}}})"})
+    EXPECT_FALSE(loses(kept)) << kept;
+  for (const std::string_view changed :
+       {R"({"type":"object"})", R"({"type":"object","properties":{}})",
+        R"({"type":"object","properties":{"m":{"type":"object"}}})",
+        R"({"type":"array","items":{"type":["null","object"]}})",
+        R"({"type":"object","anyOf":[{"properties":{"a":{"type":"string"}}}]})",
+        R"({"type":"object","properties":{"a":{}},"additionalProperties":true})",
+        R"({"oneOf":[{"type":"string"},{"type":"integer"}]})", R"({"not":{"type":"string"}})",
+        R"({"type":"object","properties":{"a":{}},"if":{},"then":{}})",
+        R"({"type":"object","properties":{"a":{}},"patternProperties":{"x":{}}})",
+        R"({"type":"integer","format":"int32"})", R"({"type":"array","contains":{"const":1}})"})
+    EXPECT_TRUE(loses(changed)) << changed;
+  EXPECT_EQ(
+      rest(R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":
+      {"anyOf":[{"const":1}],"oneOf":[{"const":2}]}}})"),
+      R"(,"output_config":{"format":{"type":"json_schema","schema":{"anyOf":[{"const":1}]}}})");
+}
+
+// A choice of schemas is refused at the top of a tool's input only.
+TEST(AnthropicRequest, NoChoiceAtTheTopOfAnInput) {
+  constexpr std::string_view tools = R"("tools":[{"type":"function","function":{"name":"f",
+      "parameters":{"properties":{"a":{"anyOf":[{"type":"string"}]}},"anyOf":[{"required":["a"]}]}}}])";
+  EXPECT_EQ(rest(tools), R"(,"tools":[{"name":"f","input_schema":{"type":"object",)"
+                         R"("properties":{"a":{"anyOf":[{"type":"string"}]}}}}])");
+  EXPECT_EQ(dropped(tools), Strings{"tools.parameters"});
 }
 
 TEST(AnthropicRequest, JsonSchemaIsFittedToWhatIsTaken) {
@@ -563,7 +629,7 @@ TEST(AnthropicStream, MessageStart) {
       "cache_creation":{"ephemeral_5m_input_tokens":20},"output_tokens":1,
       "service_tier":"standard"}}})"),
             "started \"msg_1\" \"claude-x-1\"\n"
-            "counted 325 1 300 20 -1\n");
+            "counted -1 1 300 20 -1 uncached=5\n");
 }
 
 TEST(AnthropicStream, Text) {
@@ -682,9 +748,9 @@ TEST(AnthropicStream, UsageAtTheEnd) {
   EXPECT_EQ(
       counted(R"({"input_tokens":100,"cache_read_input_tokens":7,"cache_creation_input_tokens":0,
                         "output_tokens":15,"output_tokens_details":{"thinking_tokens":9}})"),
-      "counted 107 15 7 0 9\nfinished stop \"end_turn\"\n");
+      "counted -1 15 7 0 9 uncached=100\nfinished stop \"end_turn\"\n");
   EXPECT_EQ(counted(R"({"input_tokens":3,"cache_read_input_tokens":null,"output_tokens":"many"})"),
-            "counted 3 -1 -1 -1 -1\nfinished stop \"end_turn\"\n");
+            "counted -1 -1 -1 -1 -1 uncached=3\nfinished stop \"end_turn\"\n");
   EXPECT_EQ(counted("null"), "finished stop \"end_turn\"\n");
 }
 
@@ -698,9 +764,19 @@ TEST(AnthropicStream, EndsAndErrors) {
   EXPECT_EQ(decode_frame(anthropic, "upstream gone", "error"), "failed upstream gone\n");
 }
 
+TEST(AnthropicStream, FramesWithoutAnObjectSayNothing) {
+  for (const char* data :
+       {"", "null", "ping", "12", "\"half", "[1]", "[]", "<html>", "error: busy"})
+    EXPECT_EQ(decode_frame(anthropic, data), std::string("remark ") + data + "\n");
+  EXPECT_EQ(decode_frame(anthropic, "", "ping"), "remark \n");
+  EXPECT_EQ(decode_frame(anthropic, "", "error"), "failed error\n");
+  EXPECT_EQ(decode_frame(anthropic, "[DONE]"), "done\n");
+  EXPECT_EQ(decode_frame(anthropic, R"([{"error":{"message":"busy"}}])"),
+            "failed {\"error\":{\"message\":\"busy\"}}\n");
+}
+
 TEST(AnthropicStream, BrokenFramesAreGarbledAndTellNothing) {
-  EXPECT_EQ(decode_frame(anthropic, "<html>"), "garbled expected a JSON object\n");
-  EXPECT_EQ(decode_frame(anthropic, "[1]"), "garbled expected a JSON object\n");
+  EXPECT_EQ(decode_frame(anthropic, "[1"), "garbled expected a JSON array\n");
   EXPECT_EQ(
       decode_frame(
           anthropic,
@@ -744,7 +820,7 @@ TEST(AnthropicBody, WholeAnswer) {
       "input 2 {\"city\":\"P\"}\n"
       "call 3 \"t2\" \"now\" \"\"\n"
       "finished tool_calls \"tool_use\"\n"
-      "counted 5 9 -1 -1 -1\n"
+      "counted -1 9 -1 -1 -1 uncached=5\n"
       "done\n");
   EXPECT_EQ(decode_body(anthropic, "not JSON"), "garbled expected a JSON object\n");
 }

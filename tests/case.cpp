@@ -134,12 +134,14 @@ void ScenarioReader::read_settings(const CaseFile& file) {
 }
 
 void ScenarioReader::read_call(const Section& section) {
-  allow(section, {"at", "seed", "remote", "trusted", "key_sha256", "body too large"});
+  allow(section, {"at", "seed", "remote", "trusted", "body after", "body breaks off", "no body"});
   constexpr std::int64_t default_seed = 42;
   ClientCall call;
   if (section.modifier("at") != nullptr) call.at_ms = number_of(section, "at", 0);
   call.seed = static_cast<std::uint64_t>(number_of(section, "seed", default_seed));
-  call.body_too_large = section.modifier("body too large") != nullptr;
+  call.body_after_ms = number_of(section, "body after", 0);
+  if (section.modifier("no body") != nullptr) call.body_after_ms = ClientCall::kNever;
+  call.body_breaks_off = section.modifier("body breaks off") != nullptr;
 
   std::string_view rest = section.text;
   std::string method = "POST";
@@ -159,7 +161,6 @@ void ScenarioReader::read_call(const Section& section) {
   Json head{{"method", method}, {"url", "https://spillway.test" + path}, {"headers", headers}};
   head["local"] = section.modifier("remote") == nullptr;
   head["trusted"] = section.modifier("trusted") != nullptr;
-  if (const std::string* digest = section.modifier("key_sha256")) head["key_sha256"] = *digest;
   call.head = head.dump();
   out_.calls.push_back(std::move(call));
 }

@@ -62,11 +62,14 @@ struct UpstreamAnswer {
 };
 
 struct ClientCall {
+  static constexpr Millis kNever = INT64_MAX;
+
   std::optional<Millis> at_ms;  // since the scenario began
   std::uint64_t seed = 0;
   std::string head;  // JSON, as the host hands it over
   std::string body;
-  bool body_too_large = false;
+  Millis body_after_ms = 0;             // since the head; never: it does not come
+  bool body_breaks_off = false;         // at its end
   std::vector<UpstreamAnswer> answers;  // one for each upstream request, in order
 };
 

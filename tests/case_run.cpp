@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "attempt.h"
 #include "case_text.h"
@@ -147,15 +148,18 @@ class Player final : public Actions {
 
   void fetch(ExchangeId exchange, std::string_view head, std::string_view body) override;
   void cancel(ExchangeId exchange) override;
+  void read(ChatId chat) override;
   void respond(ChatId chat, int status, std::string_view head) override;
   void write(ChatId chat, std::string_view bytes) override;
   void splice(ChatId chat, ExchangeId exchange) override;
+  void gather(ChatId chat, ExchangeId exchange, Millis within) override;
   void end(ChatId chat) override;
   void wake(ChatId chat, Instant at) override;
   void log(LogLevel, std::string_view line) override { chat_.logs.emplace_back(line); }
 
  private:
   void play_chat(const ClientCall& call);
+  void deliver_body();
   bool step();
   void deliver(Exchange& exchange);
   void deliver_burst(Exchange& exchange, const std::string& bytes);
@@ -183,10 +187,12 @@ class Player final : public Actions {
   ChatRun chat_;
   bool ended_ = false;
   bool opening_ = false;
+  Instant body_at_ = Instant::never();
   int steps_ = 0;
   int responded_in_step_ = -1;
   Instant wake_at_ = Instant::never();
   ExchangeId spliced_ = ExchangeId::none;
+  std::set<ExchangeId> gathered_;
   std::map<ExchangeId, Exchange> exchanges_;
   ExchangeId last_exchange_ = ExchangeId::none;
 
@@ -242,6 +248,31 @@ void Player::cancel(ExchangeId id) {
   found->second.stage = Exchange::Stage::over;
 }
 
+void Player::read(ChatId chat) {
+  check_ours(chat, "read");
+  check_before_end("read");
+  if (!opening_) violation("read of a body outside of open()");
+  const Millis after = call_->body_after_ms;
+  body_at_ = after == ClientCall::kNever ? Instant::never() : now_ + after;
+}
+
+// The request's body, all of it at one instant.
+void Player::deliver_body() {
+  using Rest = input::Body::Rest;
+  body_at_ = Instant::never();
+  std::string_view left = call_->body;
+  const std::size_t piece_size = chunking_.kind == Chunking::Kind::bytes ? 1 : left.size();
+  while (piece_size > 0 && left.size() > piece_size && !over()) {
+    const Lent piece(left.substr(0, piece_size));
+    gateway_.step(now_, input::Body{id_, piece.view(), Rest::more});
+    left.remove_prefix(piece_size);
+  }
+  if (over()) return;
+  const Lent piece(left);
+  gateway_.step(now_,
+                input::Body{id_, piece.view(), call_->body_breaks_off ? Rest::broken : Rest::none});
+}
+
 void Player::respond(ChatId chat, int status, std::string_view head) {
   check_ours(chat, "respond");
   check_before_end("respond");
@@ -274,6 +305,17 @@ void Player::splice(ChatId chat, ExchangeId exchange) {
     violation("splice of an exchange that is not open");
   chat_.spliced = true;
   spliced_ = exchange;
+}
+
+void Player::gather(ChatId chat, ExchangeId exchange, Millis within) {
+  check_ours(chat, "gather");
+  check_before_end("gather");
+  if (chat_.responded) violation("gather of what a client is reading");
+  if (within <= 0) violation("gather without a time");
+  const auto found = exchanges_.find(exchange);
+  if (found == exchanges_.end() || found->second.stage != Exchange::Stage::answering)
+    violation("gather of an exchange that does not answer");
+  if (!gathered_.insert(exchange).second) violation("gather twice");
 }
 
 void Player::end(ChatId chat) {
@@ -371,9 +413,12 @@ bool Player::step() {
     stalled |= exchange.burst < bursts.size() && bursts[exchange.burst].client_stalls;
   }
   const Instant upstream_at = next == nullptr ? Instant::never() : next->due;
-  if (++steps_ > kStepsMax || (upstream_at == Instant::never() && wake_at_ == Instant::never()))
+  if (++steps_ > kStepsMax || std::min({upstream_at, wake_at_, body_at_}) == Instant::never())
     return false;
-  if (upstream_at <= wake_at_) {
+  if (body_at_ <= wake_at_ && body_at_ != Instant::never()) {
+    now_ = body_at_;
+    deliver_body();
+  } else if (upstream_at <= wake_at_) {
     now_ = upstream_at;
     deliver(*next);
   } else {
@@ -390,7 +435,8 @@ void Player::check_chat() {
   if (chat_.requests.size() < call_->answers.size())
     violation("an upstream response was not asked for: " +
               std::to_string(call_->answers.size() - chat_.requests.size()) + " left over");
-  if (gateway_.router().chats() != 0) violation("the router still has the chat");
+  if (gateway_.open_requests() != 0) violation("the gateway still has the chat");
+  if (gateway_.occupied().body_bytes != 0) violation("the body still counts");
   if (gateway_.router().exchanges() != 0) violation("the router still has an exchange");
 }
 
@@ -401,15 +447,14 @@ void Player::play_chat(const ClientCall& call) {
   ended_ = false;
   wake_at_ = Instant::never();
   spliced_ = ExchangeId::none;
+  gathered_.clear();
   exchanges_.clear();
   ++steps_;
 
-  HttpRequest request;
-  request.head = call.head;
-  request.body = call.body;
-  request.body_too_large = call.body_too_large;
+  body_at_ = Instant::never();
   opening_ = true;
-  const ChatId id = gateway_.open(now_, call.seed, std::move(request));
+  const Lent head(call.head);
+  const ChatId id = gateway_.open(now_, call.seed, head.view());
   opening_ = false;
   if (id == ChatId::none) violation("open() gave no chat");
   if (id_ != ChatId::none && id_ != id) violation("open() acted for another chat than it opened");
@@ -484,6 +529,10 @@ struct EventPrinter {
     append_count(out, "cache_read", event.usage.cache_read);
     append_count(out, "cache_write", event.usage.cache_write);
     append_count(out, "reasoning", event.usage.reasoning);
+    append_count(out, "total", event.usage.total);
+    append_count(out, "input_uncached", event.input_uncached);
+    append_count(out, "input_tools", event.input_tools);
+    append_count(out, "output_unreasoned", event.output_unreasoned);
     return out;
   }
   std::string operator()(const Finished& event) const {
@@ -496,6 +545,7 @@ struct EventPrinter {
   std::string operator()(const Garbled& event) const {
     return std::string("garbled: ") + event.problem;
   }
+  std::string operator()(const Remark& event) const { return "remark " + std::string(event.text); }
 };
 
 std::string print_events(const Dialect& dialect, const std::string& body, bool streamed) {
@@ -608,11 +658,11 @@ std::string events_of(const Config& config, const UpstreamRequest& request,
   if (provider == nullptr) return "no provider has this URL\n";
   std::string body;
   for (const Burst& burst : answer.bursts) body += burst.bytes;
-  const bool streamed = head["headers"].value("accept", "") == "text/event-stream";
   const ResponseHead response = read_response_head(answer.status, answer.head);
   const bool good = answer.status >= 200 && answer.status < 300;
-  if (good && (!streamed || may_stream(response)))
-    return print_events(*provider->dialect, body, streamed);
+  const BodyKind kind = body_kind_of(body);
+  if (good && may_answer(response) && kind != BodyKind::page)
+    return print_events(*provider->dialect, body, kind != BodyKind::json);
   const Failure failure = classify(kStart, response, body);
   std::string out = "refused: " + std::string(name_of(failure.kind));
   if (failure.retry_after_ms >= 0)

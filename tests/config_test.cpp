@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <fstream>
 #include <ostream>
 #include <type_traits>
 
@@ -89,6 +90,51 @@ TEST(ConfigRegistry, WhatIsNotThereIsNotFound) {
   EXPECT_EQ(assumed->provider->name, "openai");
 }
 
+// --- the documentation
+
+// The blocks of a page that are configs: what /health says has `ready` in it.
+std::list<std::string> configs_of(const std::string& page) {
+  std::ifstream file(std::string(SPILLWAY_SOURCE_DIR) + "/" + page);
+  std::list<std::string> configs;
+  std::string block;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line == "```json") {
+      inside = true;
+    } else if (line == "```" && inside) {
+      inside = false;
+      const json value = json::parse(block, nullptr, false);
+      const bool is_config =
+          value.is_object() && (value.contains("providers") || value.contains("routes") ||
+                                value.contains("engines") || value.contains("clients"));
+      if (is_config && block.find("\"ready\"") == std::string::npos) configs.push_back(block);
+      block.clear();
+    } else if (inside) {
+      block += line + '\n';
+    }
+  }
+  return configs;
+}
+
+TEST(ConfigDocs, EveryExampleIsAccepted) {
+  const std::pair<const char*, std::size_t> pages[] = {
+      {"README.md", 3}, {"docs/PROVIDERS.md", 3}, {"docs/ROUTING.md", 2}, {"docs/CLIENTS.md", 1}};
+  for (const auto& [page, least] : pages) {
+    const auto configs = configs_of(page);
+    EXPECT_GE(configs.size(), least) << page;
+    for (const std::string& config : configs) {
+      ConfigProblem problem;
+      const std::string routes = R"({"routes":{"support":{"chain":["groq:openai/gpt-oss-120b"]}}})";
+      EXPECT_NE(Config::load(config_input({routes, config}, {{"MOBILE_KEY", "key-of-mobile"},
+                                                             {"BATCH_KEY", "key-of-batch"}}),
+                             problem),
+                nullptr)
+          << page << ": " << problem.path << ": " << problem.message << '\n'
+          << config;
+    }
+  }
+}
+
 // --- merging
 
 TEST(ConfigMerge, AProviderMemberByMember) {
@@ -136,7 +182,8 @@ TEST(ConfigMerge, ANewProvider) {
   EXPECT_EQ(acme.base_url, "https://acme.test");
   EXPECT_EQ(acme.key_names, (Texts{"A", "B"}));
   EXPECT_EQ(acme.auth, Auth::api_key);
-  EXPECT_EQ(acme.quirks, quirk::no_stop | quirk::no_done);
+  EXPECT_EQ(acme.quirks, quirk::no_stop | quirk::no_done | quirk::irregular_stream);
+  EXPECT_FALSE(acme.built_in);
   EXPECT_TRUE(acme.simulated);
   EXPECT_TRUE(acme.ready());
   const Provider& plain = *config->find_provider("plain");
@@ -144,6 +191,46 @@ TEST(ConfigMerge, ANewProvider) {
   EXPECT_EQ(plain.base_url, "http://10.0.0.1:8000/v1");
   EXPECT_EQ(plain.auth, Auth::bearer);
   EXPECT_TRUE(plain.ready()) << "a provider that names no keys needs none";
+}
+
+// Whose stream nobody has recorded goes through the repairs, until its row says otherwise.
+TEST(ConfigMerge, OnlyARowOfTheRegistryHasARegularStreamByItself) {
+  constexpr const char* acme = R"({"providers":{"acme":{"dialect":"openai_chat",)"
+                               R"("base_url":"https://acme.test"}}})";
+  struct Row {
+    const char* provider;
+    const char* first;
+    const char* second;
+    bool irregular;
+  };
+  const Row rows[] = {
+      {"acme", "", "", true},
+      {"acme", R"("quirks":[])", "", true},
+      {"acme", R"("quirks":["no_done"])", "", true},
+      {"acme", R"("regular_stream":true)", "", false},
+      {"acme", R"("regular_stream":false)", "", true},
+      {"acme", R"("regular_stream":true)", R"("quirks":["no_done"])", false},
+      {"acme", R"("regular_stream":true)", R"("quirks":["irregular_stream"])", true},
+      {"acme", R"("regular_stream":true)", R"("regular_stream":false)", true},
+      {"acme", R"("quirks":["irregular_stream"])", R"("regular_stream":true)", false},
+      {"acme", R"("regular_stream":true,"quirks":["irregular_stream"])", "", false},
+      {"acme", R"("quirks":["irregular_stream"],"regular_stream":true)", "", false},
+      {"groq", "", "", false},
+      {"groq", R"("base_url":"https://proxy.test")", "", false},
+      {"groq", R"("regular_stream":false)", "", true},
+      {"mistral", R"("base_url":"https://proxy.test")", "", true},
+      {"mistral", R"("quirks":[])", "", true},
+      {"mistral", R"("regular_stream":true)", "", false},
+  };
+  for (const Row& row : rows) {
+    const auto text = [&row](const char* members) {
+      return R"({"providers":{")" + std::string(row.provider) + R"(":{)" + members + "}}}";
+    };
+    const auto config = load_config({acme, text(row.first), text(row.second)});
+    const quirk::Set quirks = config->find_provider(row.provider)->quirks;
+    EXPECT_EQ((quirks & quirk::irregular_stream) != 0, row.irregular)
+        << row.provider << ' ' << row.first << ' ' << row.second;
+  }
 }
 
 TEST(ConfigMerge, NamesOfKeysReplaceThoseBefore) {
@@ -223,7 +310,7 @@ TEST(ConfigMerge, ARouteMemberByMember) {
       {R"({"routes":{"critical":{"attempts_max":7,"timeouts":{"idle_ms":1}},)"
        R"("mine":{"chain":["openai:a","groq:b"],"attempts_per_engine":2,"rate_limit_wait_ms":0,)"
        R"("timeouts":{"headers_ms":1,"first_content_ms":2,"idle_ms":3,"total_ms":86400000},)"
-       R"("on_auth_error":"next","on_content_filter":"next","strict":true}},)"
+       R"("on_auth_error":"next","on_content_filter":"next","upstream":"whole","strict":true}},)"
        R"("default_route":"mine"})",
        R"({"routes":{"mine":{"timeouts":{"first_content_ms":0},"strict":false}}})"});
   const Route& critical = *config->find_route("critical");
@@ -241,8 +328,47 @@ TEST(ConfigMerge, ARouteMemberByMember) {
   EXPECT_EQ(mine.timeouts.total_ms, 86'400'000);
   EXPECT_EQ(mine.on_auth_error, OnFailure::next);
   EXPECT_EQ(mine.on_content_filter, OnFailure::next);
+  EXPECT_EQ(mine.upstream, Upstream::whole);
+  EXPECT_EQ(critical.upstream, Upstream::stream);
   EXPECT_FALSE(mine.strict) << "the later text wins";
   EXPECT_EQ(config->default_route, "mine");
+}
+
+// `repeat` says of a kind what attempts_per_engine says of four, wherever it stands; of what came
+// before a later attempts_per_engine leaves nothing.
+TEST(ConfigMerge, HowOftenAnEngineIsAskedAgain) {
+  using enum FailureKind;
+  struct Row {
+    const char* first;
+    const char* second;
+    int rate_limited, overloaded, server, timeout, network, protocol, empty;
+  };
+  const Row rows[] = {
+      {"", "", 0, 0, 0, 0, 0, 0, 0},
+      {R"("attempts_per_engine":3)", "", 0, 2, 2, 2, 2, 0, 0},
+      {R"("rate_limit_wait_ms":1)", "", INT_MAX, 0, 0, 0, 0, 0, 0},
+      {R"("rate_limit_wait_ms":1,"repeat":{"rate_limited":0})", "", 0, 0, 0, 0, 0, 0, 0},
+      {R"("repeat":{"rate_limited":2,"server":1,"timeout":0})", "", 2, 0, 1, 0, 0, 0, 0},
+      {R"("repeat":{"protocol":8,"empty":1})", "", 0, 0, 0, 0, 0, 8, 1},
+      {R"("attempts_per_engine":3,"repeat":{"timeout":0})", "", 0, 2, 2, 0, 2, 0, 0},
+      {R"("repeat":{"timeout":0},"attempts_per_engine":3)", "", 0, 2, 2, 0, 2, 0, 0},
+      {R"("repeat":{"timeout":4,"empty":1})", R"("repeat":{"server":1})", 0, 0, 1, 4, 0, 0, 1},
+      {R"("repeat":{"timeout":4,"empty":1})", R"("attempts_per_engine":1)", 0, 0, 0, 0, 0, 0, 1},
+  };
+  for (const Row& row : rows) {
+    const auto text = [](const std::string& members) {
+      return R"({"routes":{"standard":{)" + members + "}}}";
+    };
+    const auto config = load_config({text(row.first), text(row.second)});
+    const Policy& policy = *config->find_route("standard");
+    const int expected[] = {row.rate_limited, row.overloaded, row.server, row.timeout,
+                            row.network,      row.protocol,   row.empty};
+    for (std::size_t index = 0; index < kFailureKinds; ++index) {
+      const auto kind = static_cast<FailureKind>(index);
+      EXPECT_EQ(policy.repeats_after(kind), index < kRepeatableKinds ? expected[index] : 0)
+          << name_of(kind) << ' ' << row.first << ' ' << row.second;
+    }
+  }
 }
 
 TEST(ConfigMerge, AChainReplacesTheOneBefore) {
@@ -291,6 +417,17 @@ TEST(ConfigMerge, EscapesInNames) {
 
 // --- what is refused
 
+TEST(ConfigRefuse, ALongInstruction) {
+  const auto route = [](std::size_t bytes) {
+    return R"({"routes":{"r":{"chain":["openai:x"],"rescue":{"instruction":")" +
+           std::string(bytes, 'x') + R"("}}}})";
+  };
+  EXPECT_NE(load_config({route(limits::instruction_bytes_max)}), nullptr);
+  const ConfigProblem problem = problem_of_text(route(limits::instruction_bytes_max + 1));
+  EXPECT_EQ(problem.path, "routes.r.rescue.instruction");
+  EXPECT_EQ(problem.message, "expected at most 2000 bytes");
+}
+
 TEST(ConfigRefuse, EachWrongField) {
   struct Row {
     const char* text;
@@ -299,8 +436,27 @@ TEST(ConfigRefuse, EachWrongField) {
   };
   const Row rows[] = {
       {"[]", "", "expected an object, got an array"},
+      {R"({"routes":{"standard":{"repeat":2}}})", "routes.standard.repeat",
+       "expected an object, got a number"},
+      {R"({"routes":{"standard":{"repeat":{"server":9}}}})", "routes.standard.repeat.server",
+       "expected a whole number from 0 to 8, got 9"},
+      {R"({"routes":{"standard":{"repeat":{"server":true}}}})", "routes.standard.repeat.server",
+       "expected a whole number from 0 to 8, got true"},
+      {R"({"routes":{"standard":{"repeat":{"auth":0}}}})", "routes.standard.repeat.auth",
+       "the same engine would fail again; expected one of rate_limited, overloaded, server, "
+       "timeout, network, protocol, empty"},
+      {R"({"routes":{"standard":{"repeat":{"500":1}}}})", "routes.standard.repeat.500",
+       "unknown field; expected one of rate_limited, overloaded, server, timeout, network, "
+       "protocol, empty"},
+      {R"({"routes":{"r":{"chain":["openai:x"],"rescue":1}}})", "routes.r.rescue",
+       "expected true, false or an object, got a number"},
+      {R"({"routes":{"r":{"chain":["openai:x"],"rescue":{"words":"x"}}}})", "routes.r.rescue.words",
+       "unknown field; expected one of instruction"},
+      {R"({"routes":{"r":{"chain":["openai:x"],"rescue":{"instruction":" \n"}}}})",
+       "routes.r.rescue.instruction", "expected the words that ask an engine to go on"},
       {R"({"provider":{}})", "provider",
-       "unknown field; expected one of providers, engines, routes, default_route, cors, limits"},
+       "unknown field; expected one of providers, engines, routes, clients, default_route, cors, "
+       "limits"},
 
       {R"({"providers":{"a b":{}}})", "providers.a b",
        "expected a name of letters, digits, '_', '-' and '.'"},
@@ -357,7 +513,7 @@ TEST(ConfigRefuse, EachWrongField) {
        "expected a header name: letters, digits and !#$%&'*+-.^_`|~"},
       {R"({"providers":{"openai":{"url":"https://a"}}})", "providers.openai.url",
        "unknown field; expected one of name, dialect, base_url, keys, auth, headers, quirks, "
-       "simulated"},
+       "regular_stream, simulated, splice"},
 
       {R"({"engines":{"gpt":{}}})", "engines.gpt",
        "expected \"provider:model\" with a known provider"},
@@ -396,7 +552,14 @@ TEST(ConfigRefuse, EachWrongField) {
        "expected a string, got null"},
       {R"({"engines":{"openai:x":{"window":1}}})", "engines.openai:x.window",
        "unknown field; expected one of context_window, max_output, price_in, price_out, "
-       "price_cache_read, price_cache_write, cost, latency, capabilities, quirks"},
+       "price_cache_read, price_cache_write, cost, latency, capabilities, quirks, ends, "
+       "successor"},
+      {R"({"engines":{"openai:x":{"ends":"2026-13-01"}}})", "engines.openai:x.ends",
+       "expected a day such as \"2026-12-01\", or \"\" for none"},
+      {R"({"engines":{"openai:x":{"successor":"openai:x"}}})", "engines.openai:x.successor",
+       "expected another engine"},
+      {R"({"engines":{"openai:x":{"successor":"openai"}}})", "engines.openai:x.successor",
+       "expected \"provider:model\" with a known provider, got \"openai\""},
 
       {R"({"routes":{"a:b":{}}})", "routes.a:b",
        "expected a name of letters, digits, '_', '-' and '.', without ':'"},
@@ -429,9 +592,9 @@ TEST(ConfigRefuse, EachWrongField) {
       {R"({"routes":{"standard":{"on_content_filter":true}}})", "routes.standard.on_content_filter",
        "expected one of stop, next, got true"},
       {R"({"routes":{"standard":{"retries":1}}})", "routes.standard.retries",
-       "unknown field; expected one of chain, attempts_max, attempts_per_engine, "
-       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, hedge, keep_alive, "
-       "rescue, strict"},
+       "unknown field; expected one of chain, attempts_max, attempts_per_engine, repeat, "
+       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, upstream, hedge, "
+       "keep_alive, rescue, strict"},
 
       {R"({"default_route":"nowhere"})", "default_route",
        "expected the name of a route, got \"nowhere\""},
@@ -463,7 +626,8 @@ TEST(ConfigRefuse, EachWrongField) {
       {R"({"limits":{"cooldown_ms":1800001}})", "limits.cooldown_ms",
        "expected a whole number from 0 to 1800000, got 1800001"},
       {R"({"limits":{"cooldown":1}})", "limits.cooldown",
-       "unknown field; expected one of request_bytes_max, chats_max, cooldown_ms"},
+       "unknown field; expected one of request_bytes_max, chats_max, cooldown_ms, "
+       "body_ms, bodies_bytes_max, client_share"},
   };
   for (const Row& row : rows) {
     const ConfigProblem problem = problem_of_text(row.text);
@@ -496,6 +660,7 @@ TEST(ConfigRefuse, WrongTypes) {
       {"providers.openai.headers", "object"},
       {"providers.openai.headers.x-team", "string"},
       {"providers.openai.quirks", "array"},
+      {"providers.openai.regular_stream", "boolean"},
       {"providers.openai.simulated", "boolean"},
       {"engines", "object"},
       {"engines.openai:x", "object"},
@@ -736,13 +901,20 @@ TEST(ConfigKeys, WhatNoHeaderOrUrlCanHoldIsRefusedUntold) {
     const char* message;
   };
   const Row rows[] = {
-      {"ACME_API_KEY", "sk-one\nsk-two", "expected a key of printable ASCII"},
-      {"ACME_API_KEY", "sk-\x7f", "expected a key of printable ASCII"},
-      {"ACME_API_KEY", "sk-schlüssel", "expected a key of printable ASCII"},
-      {"ACME_API_KEY_2", "sk-one\r\nx: y", "expected a key of printable ASCII"},
+      {"ACME_API_KEY", "sk-one\nsk-two", "expected a key of printable ASCII without white space"},
+      {"ACME_API_KEY", "sk-one sk-two", "expected a key of printable ASCII without white space"},
+      {"SPILLWAY_KEYS", "one,t wo", "expected a key of printable ASCII without white space"},
+      {"SPILLWAY_KEYS", "one,t\xC3\xBCwo", "expected a key of printable ASCII without white space"},
+      {"ACME_API_KEY", "sk-\x7f", "expected a key of printable ASCII without white space"},
+      {"ACME_API_KEY", "sk-schlüssel", "expected a key of printable ASCII without white space"},
+      {"ACME_API_KEY_2", "sk-one\r\nx: y", "expected a key of printable ASCII without white space"},
       {"HOST", "a b", "expected a URL of printable ASCII, without white space, query or fragment"},
       {"HOST", "a\r\nb",
        "expected a URL of printable ASCII, without white space, query or fragment"},
+      {"HOST", "user:pass@a",
+       "expected a URL without user and password: keys have variables of their own"},
+      {"HOST", "pass@a/b",
+       "expected a URL without user and password: keys have variables of their own"},
       {"HOST", "a?b", "expected a URL of printable ASCII, without white space, query or fragment"},
   };
   for (const Row& row : rows) {
@@ -766,16 +938,21 @@ TEST(ConfigKeys, ClientKeys) {
       {" , ,,\n", {}, {}},
       {"one", {"one"}, {}},
       {" one , two\n,three,", {"one", "two", "three"}, {}},
-      {"with space inside", {"with space inside"}, {}},
       {"sha256:" + digest, {}, {digest}},
       {" sha256:" + upper + " ", {}, {digest}},
       {"one,sha256:" + digest + ",two", {"one", "two"}, {digest}},
-      {"SHA256:x", {"SHA256:x"}, {}},
+      {"SHA256:" + upper, {}, {digest}},
+      {"one, one", {"one"}, {}},
   };
   for (const Row& row : rows) {
     const auto config = load_config({}, {{"SPILLWAY_KEYS", row.value}});
-    EXPECT_EQ(revealed(config->client_keys), row.keys) << row.value;
-    EXPECT_EQ(config->client_key_digests, row.digests) << row.value;
+    Texts keys, digests;
+    for (const ClientKey& key : config->client_keys) {
+      (key.is_digest ? digests : keys).emplace_back(key.text.reveal());
+      EXPECT_EQ(key.client->name, "default");
+    }
+    EXPECT_EQ(keys, row.keys) << row.value;
+    EXPECT_EQ(digests, row.digests) << row.value;
   }
   EXPECT_TRUE(load_config({})->client_keys.empty());
 }
@@ -785,7 +962,8 @@ TEST(ConfigKeys, BrokenDigestsAreRefused) {
   const std::string digest(64, 'a');
   for (const std::string& key :
        {std::string("sha256:"), "sha256:" + digest.substr(1), "sha256:" + digest + "a",
-        "sha256:" + digest.substr(1) + "g", "sha256: " + digest, std::string("one,sha256:,two")}) {
+        "sha256:" + digest.substr(1) + "g", "sha256: " + digest, std::string("one,sha256:,two"),
+        std::string("SHA256:x")}) {
     const ConfigProblem problem = problem_of(config_input({}, {{"SPILLWAY_KEYS", key}}));
     EXPECT_EQ(problem.path, "env.SPILLWAY_KEYS") << key;
     EXPECT_EQ(problem.message, "expected 64 hexadecimal digits after each sha256:") << key;
@@ -848,10 +1026,15 @@ TEST(ConfigSecrets, Redaction) {
       {"Bearer client-key", "Bearer [redacted]"},
       {"sk-acme-2", "sk-acme-2"},
       {"a short one, sixsix", "a short one, [redacted]"},  // the key `short` would eat words
-      {"cut inside sk-acme-", "cut inside [redacted]"},
-      {"cut inside sk-acm", "cut inside [redacted]"},
-      {"hardly begun: sk-ac", "hardly begun: sk-ac"},
+      // Where nothing else stands, a key may be all that fits.
+      {"sk-%61cme-1", "[redacted]"},
+      {"sk-\\u0061cme-1", "[redacted]"},
+      {"c2stYWNtZS0x", "[redacted]"},
+      {"c2stYWNtZS", "c2stYWNtZS"},
+      // Of a part nothing is told, wherever it stands.
+      {"cut inside sk-acme-", "cut inside sk-acme-"},
       {"sk-acm is how it begins", "sk-acm is how it begins"},
+      {"k-acme-1 is how it ends", "k-acme-1 is how it ends"},
   };
   const auto config = load_config({kAcme}, {{"ACME_API_KEY", "sk-acme-1"},
                                             {"ACME_API_KEY_2", "short"},
@@ -864,7 +1047,7 @@ TEST(ConfigSecrets, Redaction) {
                                             {"SPILLWAY_KEYS", "client-key,key-of-both"}});
   for (const Row& row : rows) {
     std::string text = row.text;
-    config->redact(text);
+    EXPECT_EQ(config->redact(text), row.text != std::string_view(row.redacted));
     EXPECT_EQ(text, row.redacted);
   }
 }
@@ -873,10 +1056,10 @@ TEST(ConfigSecrets, Redaction) {
 TEST(ConfigSecrets, RedactionEnds) {
   const auto config = load_config({kAcme}, {{"ACME_API_KEY", "redacted"}});
   std::string text = "twice redacted, redacted";
-  config->redact(text);
+  EXPECT_TRUE(config->redact(text));
   EXPECT_EQ(text, "twice [redacted], [redacted]");
   text = "redactedredacted";
-  config->redact(text);
+  EXPECT_TRUE(config->redact(text));
   EXPECT_EQ(text, "[redacted]");
 }
 

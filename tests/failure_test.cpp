@@ -31,10 +31,10 @@ using enum FailureKind;
 // Friday, 31 July 2026, 10:00:00 UTC.
 constexpr Instant kNow = Instant::at_ms(1'785'492'000'000);
 
-Failure classify_status(int status, std::string_view body) {
+Failure classify_status(int status, std::string_view body, std::string_view model = {}) {
   ResponseHead head;
   head.status = status;
-  return classify(kNow, head, body);
+  return classify(kNow, head, body, model);
 }
 
 // --- Real bodies --------------------------------------------------------------------------------
@@ -49,6 +49,16 @@ struct Sample {
 };
 
 const Sample kSamples[] = {
+    {"a policy of OpenAI's", 400,
+     R"j({"error":{"message":"This request was flagged.","type":"invalid_request_error",)j"
+     R"j("param":null,"code":"cyber_policy"}})j",
+     content_filter, "cyber_policy"},
+    {"the window in Ollama's words", 400,
+     R"j({"error":{"message":"prompt too long; exceeded max context length by 4 tokens"}})j",
+     context_too_long},
+    {"the window in Mistral's words", 400,
+     R"j({"message":"Prompt contains 40000 tokens, too large for model with 32768 maximum"})j",
+     context_too_long},
     // Shapes
     {"nested error", 401,
      R"j({"error":{"message":"Incorrect API key provided: sk-.",)j"
@@ -90,7 +100,7 @@ const Sample kSamples[] = {
      "Gateway</title></head><body><center>nginx</center></body></html>",
      server},
     {"XML (AWS)", 403,
-     "<?xml version=\"1.0\"?><Error><Code>X</Code><Message>Denied</Message></Error>", auth},
+     "<?xml version=\"1.0\"?><Error><Code>X</Code><Message>Denied</Message></Error>", server},
     {"empty", 503, "", overloaded},
     {"empty object", 500, "{}", server},
     {"nested as a string (OpenRouter)", 403,
@@ -222,7 +232,7 @@ const Sample kSamples[] = {
     {"OpenRouter", 402,
      R"j({"error":{"message":"This request requires more credits, or fewer max_tokens.",)j"
      R"j("code":402}})j",
-     quota_exhausted},
+     too_large},
     {"Anthropic", 400,
      R"j({"type":"error","error":{"type":"invalid_request_error","message":"Your credit )j"
      R"j(balance is too low to access the Anthropic API."}})j",
@@ -398,6 +408,10 @@ const Sample kSamples[] = {
      R"j({"error":{"message":"<400> InternalError.Algo.InvalidParameter: Range of input )j"
      R"j(length should be [1, 30720]","code":"invalid_parameter_error"}})j",
      context_too_long, "invalid_parameter_error"},
+    {"OpenAI, a member of the client's", 400,
+     R"j({"error":{"message":"Unrecognized request argument supplied: insufficient balance",)j"
+     R"j("type":"invalid_request_error","param":null,"code":null}})j",
+     bad_request, "invalid_request_error"},
     {"Bedrock", 400, R"j({"message":"Input is too long for requested model."})j", context_too_long},
     {"Perplexity", 400,
      R"j({"error":{"message":"Prompt too big","type":"too_many_prompt_tokens","code":400}})j",
@@ -435,7 +449,7 @@ TEST(Failure, StatusAlone) {
                                             {400, bad_request},
                                             {401, auth},
                                             {402, quota_exhausted},
-                                            {403, auth},
+                                            {403, server},
                                             {404, model_not_found},
                                             {405, model_not_found},
                                             {408, timeout},
@@ -476,8 +490,10 @@ TEST(FailureTable, EveryRowDecides) {
     json::append_escaped(body, row.text);
     body += row.said == failure_table::word ? "\"}}" : " after\"}}";
     int tried = 0;
-    for (const int status : {200, 400, 403, 404, 408, 413, 422, 429, 500, 503}) {
+    for (const int status : {200, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 503}) {
       if (!failure_table::holds(row.when, status)) continue;
+      // Together's 403 is about the window.
+      if (row.text == "max_tokens" && status == 403 && row.when == failure_table::kMoney) continue;
       // The one word that means more under a status of its own.
       if (row.text == "rate_limit_exceeded" && status == 413 && row.when == failure_table::kAny)
         continue;
@@ -496,6 +512,172 @@ TEST(FailureTable, NoRowTwice) {
     EXPECT_TRUE(seen.emplace(row.when, static_cast<int>(row.said), row.text).second) << row.text;
   std::set<int> statuses;
   for (const auto& row : failure_table::kStatuses) EXPECT_TRUE(statuses.insert(row.status).second);
+}
+
+// --- Who is meant -------------------------------------------------------------------------------
+
+// What the account cannot pay at once is this request's fault.
+TEST(Failure, ASizeIsTheRequestsOwn) {
+  const auto kind = [](int status, const char* message) {
+    return classify_status(status, std::string(R"j({"error":{"message":")j") + message + "\"}}")
+        .kind;
+  };
+  constexpr const char* openrouter =
+      "This request requires more credits, or fewer max_tokens. You requested up to 100000 tokens, "
+      "but can only afford 4000. To increase, visit https://openrouter.ai/settings/credits and add "
+      "more credits";
+  for (const int status : {402, 403, 429})
+    EXPECT_EQ(kind(status, "You cannot afford this request."), too_large) << status;
+  EXPECT_EQ(kind(402, "Ask for fewer tokens."), too_large);
+  EXPECT_EQ(kind(429, "Too many tokens a minute: wait, or lower max_tokens."), rate_limited);
+  EXPECT_EQ(kind(402, openrouter), too_large);
+  EXPECT_EQ(kind(429, openrouter), too_large);
+  EXPECT_EQ(kind(402, "Prompt tokens limit exceeded: 50000 > 20000."), too_large);
+  EXPECT_EQ(kind(402, "Lower `max_tokens`, or pay."), too_large)
+      << "nobody is blamed: quotes count";
+  EXPECT_EQ(kind(402, "Insufficient credits."), quota_exhausted);
+  EXPECT_EQ(kind(429, "Too many requests."), rate_limited);
+  EXPECT_EQ(classify_status(200, R"j({"error":{"code":402,"message":"can only afford 1"}})j").kind,
+            too_large);
+}
+
+TEST(Failure, WhatNamesTheModelIsNotAboutTheKey) {
+  struct Row {
+    int status;
+    const char* body;
+    FailureKind kind;
+    const char* model = "gpt-5.2";
+  };
+  const Row rows[] = {
+      // OpenAI
+      {403,
+       R"j({"error":{"message":"Project `proj_x` does not have access to model `gpt-5.2`",)j"
+       R"j("type":"invalid_request_error","param":null,"code":null}})j",
+       model_not_found},
+      {403, R"j({"error":{"message":"Your project does not have access to model gpt-5.2"}})j",
+       model_not_found, ""},
+      // Anthropic
+      {403,
+       R"j({"type":"error","error":{"type":"permission_error","message":"Your organization )j"
+       R"j(has no access to claude-x."}})j",
+       model_not_found, "claude-x"},
+      {200,
+       R"j({"type":"error","error":{"type":"permission_error","message":"Your organization )j"
+       R"j(has no access to claude-x."}})j",
+       model_not_found, "claude-x"},
+      {403,
+       R"j({"type":"error","error":{"type":"permission_error","message":"Your API key does )j"
+       R"j(not have permission to use the specified resource."}})j",
+       model_not_found, "claude-x"},
+      // Groq, GitHub Models, LiteLLM
+      {403,
+       R"j({"error":{"message":"The model is blocked at the organization level.",)j"
+       R"j("code":"model_permission_blocked_org"}})j",
+       model_not_found},
+      {403, R"j({"error":{"code":"no_access","message":"No access to it: openai/o1"}})j",
+       model_not_found},
+      {401,
+       R"j({"error":{"message":"key not allowed to access model. This key can only access )j"
+       R"j(models=['small']. Tried to access gpt-5.2","type":"auth_error","code":"401"}})j",
+       model_not_found},
+      {401, R"j({"error":{"message":"no","type":"key_model_access_denied","code":"401"}})j",
+       model_not_found},
+      // Words about it, and its name
+      {403, R"j({"message":"You are not authorized to access this model."})j", model_not_found},
+      {403, R"j({"message":"The requested model is for other plans."})j", model_not_found},
+      {401, R"j({"message":"Not for you: GPT-5.2."})j", model_not_found},
+      {401, R"j({"message":"openai/gpt-5.2 needs a plan"})j", model_not_found},
+      {403, R"j({"message":"'gpt-5.2': denied"})j", model_not_found},
+      {403, R"j({"message":"denied: gpt-5.2"})j", model_not_found},
+      // Another model, and none
+      {403, R"j({"message":"Denied: gpt-5.2-pro"})j", server},
+      {403, R"j({"message":"Denied: my-gpt-5.2"})j", server},
+      {403, R"j({"message":"Denied: gpt-5.2.1"})j", server},
+      {403, R"j({"message":"Denied: gpt-5.2:free"})j", server},
+      {403, R"j({"message":"Forbidden"})j", server},
+      {403, R"j({"message":"Forbidden"})j", server, ""},
+      // The key, whatever model is named
+      {401, R"j({"message":"Invalid token for gpt-5.2"})j", auth},
+      {401, R"j({"message":"Your key has expired: gpt-5.2"})j", auth},
+      {401, R"j({"error":{"message":"gpt-5.2: no","code":"invalid_api_key"}})j", auth},
+      {403, R"j({"message":"No credentials for the model"})j", auth},
+      // Quoted words are the client's
+      {403, R"j({"message":"Denied: 'this model'"})j", server},
+  };
+  for (const Row& row : rows)
+    EXPECT_EQ(name_of(classify_status(row.status, row.body, row.model).kind), name_of(row.kind))
+        << row.status << " " << row.body;
+}
+
+// Denied, and neither the key nor the model is named: that is somebody on the way, who denies it to
+// all. A 401 means the key by definition.
+TEST(Failure, WhatIsDeniedWithoutAWordIsTheEnginesTrouble) {
+  struct Row {
+    int status;
+    const char* body;
+    FailureKind kind;
+  };
+  const Row rows[] = {
+      {401, "", auth},
+      {401, R"j({"message":"Unauthorized"})j", auth},
+      {403, "", server},
+      {403, "{}", server},
+      {403, "<html><head><title>403 Forbidden</title></head><center>nginx</center></html>", server},
+      {403, "Access Denied. You don't have permission to access this on this server.", server},
+      {403, R"j({"message":"Missing Authentication Token"})j", server},  // Amazon API Gateway
+      {403, R"j({"error":{"code":"403","message":"Public access is disabled."}})j", server},
+      {403, R"j({"error":{"type":"permission_error","message":"Request not allowed"}})j", server},
+      {200, R"j({"error":{"type":"permission_error"}})j", server},
+      {200, R"j({"error":{"status":"PERMISSION_DENIED"}})j", server},
+      // Whose key it is, or the key itself.
+      {403, R"j({"message":"Your account is not active."})j", auth},
+      {403, R"j({"error":{"message":"This API key has no permissions."}})j", auth},
+      {403,
+       R"j({"error":{"status":"PERMISSION_DENIED","details":[{"reason":"SERVICE_DISABLED"}]}})j",
+       auth},
+      {200, R"j({"error":{"type":"permission_error","message":"invalid token"}})j", auth},
+  };
+  for (const Row& row : rows)
+    EXPECT_EQ(name_of(classify_status(row.status, row.body, "m").kind), name_of(row.kind))
+        << row.status << " " << row.body;
+}
+
+// Another key may be allowed what this one is denied, and knows no model that nobody knows.
+TEST(Failure, AModelMayBeDeniedToOneKey) {
+  EXPECT_TRUE(classify_status(403, R"j({"message":"m: denied"})j", "m").is_to_key);
+  EXPECT_TRUE(classify_status(401, R"j({"message":"Not for this model"})j", "m").is_to_key);
+  EXPECT_TRUE(classify_status(403, R"j({"error":{"code":"no_access"}})j", "m").is_to_key);
+  EXPECT_TRUE(classify_status(403, R"j({"message":"You have no access to model m"})j").is_to_key);
+  EXPECT_FALSE(classify_status(404, R"j({"message":"no m"})j", "m").is_to_key);
+  EXPECT_FALSE(classify_status(404, R"j({"error":{"code":"model_not_found"}})j", "m").is_to_key);
+  EXPECT_FALSE(classify_status(403, R"j({"message":"m: expired"})j", "m").is_to_key) << "auth";
+  EXPECT_FALSE(classify_status(403, "{}", "m").is_to_key);
+}
+
+// A model's name is the client's: no row that blames is found in it, quoted or not, whole or in
+// part.
+TEST(FailureTable, ClientsCannotTalkAKeyOutOfUseByAModelsName) {
+  const auto blames_key = [](FailureKind kind) { return kind == auth || kind == quota_exhausted; };
+  for (const auto& row : failure_table::kRows) {
+    if (row.said != failure_table::phrase || !blames_key(row.kind)) continue;
+    for (const int status : {200, 400, 403, 404, 429}) {
+      if (!failure_table::holds(row.when, status)) continue;
+      const std::string model = "x/" + std::string(row.text) + " y";
+      for (const std::string& told : {model, std::string(row.text), "x/" + std::string(row.text)}) {
+        std::string body = R"j({"error":{"message":"There is nothing called )j";
+        json::append_escaped(body, told);
+        const FailureKind kind = classify_status(status, body + " here\"}}", model).kind;
+        EXPECT_FALSE(blames_key(kind) && status != 403) << status << " " << row.text;
+        EXPECT_NE(kind, quota_exhausted) << status << " " << row.text;
+      }
+    }
+  }
+  EXPECT_EQ(
+      classify_status(403, R"j({"message":"Denied: invalid api key"})j", "invalid api key").kind,
+      model_not_found);
+  EXPECT_EQ(
+      classify_status(403, R"j({"message":"Denied: it has expired"})j", "it  has\nexpired").kind,
+      model_not_found);
 }
 
 // A word is a whole code: what contains it is something else.
@@ -742,6 +924,46 @@ TEST(Failure, ReasonIsTheProvidersOwn) {
   EXPECT_EQ(reason(400, R"j({"error":{"details":[{"msg":"aside"}]}})j"), "aside");
 }
 
+// What is cut may be the beginning of a key: the word that is cut goes, wherever something is cut.
+TEST(Failure, AReasonIsCutBeforeTheWordThatDoesNotFit) {
+  const std::string key = "sk-acme-0123456789";
+  const auto reason = [](std::string_view body, bool is_cut = false) {
+    ResponseHead head;
+    head.status = 400;
+    head.body_is_cut = is_cut;
+    return classify(kNow, head, body).reason;
+  };
+  const auto said = [](const std::string& message) {
+    return R"j({"error":{"message":")j" + message + "\"}}";
+  };
+  for (std::size_t shown = 0; shown <= key.size(); ++shown) {
+    // At the bound of a reason, and at that of what is folded.
+    const std::string words(limits::reason_bytes_max - 1 - shown, 'w');
+    const bool whole = shown == key.size();
+    EXPECT_EQ(reason(said(words + " " + key + " is wrong")), whole ? words + " " + key : words);
+    const std::string white = "told:" + std::string(2 * limits::reason_bytes_max - 5 - shown, ' ');
+    EXPECT_EQ(reason(white + key + " is wrong"), whole ? "told: " + key : "told:");
+    // At the bound of a body, in text and in markup.
+    const std::string blank(limits::error_body_bytes_max - 12 - shown, ' ');
+    EXPECT_EQ(reason("<p>" + blank + "<h1>told " + key + " is wrong</h1>"),
+              whole ? "told " + key : "told");
+    const std::string far(limits::error_body_bytes_max - 5 - shown, ' ');
+    EXPECT_EQ(reason(far + "told " + key + " is wrong"), whole ? "told " + key : "told");
+    // Where it broke off.
+    EXPECT_EQ(reason("told " + key.substr(0, shown), true), "told");
+    EXPECT_EQ(reason("<h1>told " + key.substr(0, shown), true), "told");
+    EXPECT_EQ(reason(R"j({"message":"told )j" + key.substr(0, shown), true),
+              R"j({"message":"told)j");
+  }
+  EXPECT_EQ(reason("told " + key), "told " + key) << "nothing is cut";
+  EXPECT_EQ(reason(said("told " + key).append(",\"more\":\"cut"), true), "told " + key);
+  const std::string cjk = "\xE4\xB8\xAD";  // three bytes: no blanks, and no word is lost
+  std::string many;
+  while (many.size() < 3 * limits::reason_bytes_max) many += cjk;
+  EXPECT_EQ(reason(said(many)), many.substr(0, limits::reason_bytes_max / 3 * 3));
+  EXPECT_EQ(reason(many, true).size(), limits::reason_bytes_max / 3 * 3);
+}
+
 TEST(Failure, ParamIsTheFieldThatWasNamed) {
   EXPECT_EQ(classify_status(400, R"j({"error":{"message":"m","param":"tools[0].name"}})j").param,
             "tools[0].name");
@@ -779,7 +1001,7 @@ TEST(Failure, AnswersThatWentWrong) {
   EXPECT_EQ(ended_with("your credit balance is too low").kind, empty);
   const Failure hostile = ended_with("a\nb\x01" + std::string(100'000, 'x'));
   EXPECT_EQ(hostile.kind, empty);
-  EXPECT_EQ(hostile.code.size(), limits::error_code_bytes_max);
+  EXPECT_EQ(hostile.code, "a b");
   EXPECT_EQ(hostile.reason.find_first_of("\n\x01"), std::string::npos);
 }
 
@@ -789,7 +1011,12 @@ TEST(Failure, OfOurOwn) {
   EXPECT_EQ(failure.status, 0);
   EXPECT_EQ(failure.reason, "connection reset \xEF\xBF\xBD");
   EXPECT_EQ(failure.retry_after_ms, -1);
-  EXPECT_LE(failed(server, std::string(100'000, 'x')).reason.size(), limits::reason_bytes_max);
+  EXPECT_EQ(failed(server, std::string(100'000, 'x')).reason, "no reason was given");
+  EXPECT_EQ(failed(server, "").reason, "no reason was given");
+  std::string words;
+  while (words.size() < 100'000) words += "many words ";
+  EXPECT_LE(failed(server, words).reason.size(), limits::reason_bytes_max);
+  EXPECT_GT(failed(server, words).reason.size(), limits::reason_bytes_max - 10);
 }
 
 TEST(Failure, NamesAreDistinct) {
@@ -945,6 +1172,13 @@ std::vector<std::string> in_band_errors(const std::string& kind, const std::stri
   return bodies;
 }
 
+// Enough to tell one reason from another.
+std::string beginning_of(std::string_view reason) {
+  std::size_t size = std::min<std::size_t>(reason.size(), 40);
+  while (size > 0 && size < reason.size() && (reason[size] & 0xC0) == 0x80) --size;
+  return folded(reason.substr(0, size), limits::reason_bytes_max);
+}
+
 TEST(FailureRecorded, IsWhatWasReviewed) {
   const std::filesystem::path wire = wire_directory();
   std::ifstream manifest(wire / "MANIFEST.jsonl");
@@ -992,7 +1226,7 @@ TEST(FailureRecorded, IsWhatWasReviewed) {
              "# Written by failure_test with UPDATE_CASES=1; each row was reviewed against its "
              "bodies.\n";
   for (const auto& [row, cell] : table)
-    printed << row << ", " << cell.first << " | " << folded(cell.second, 40) << "\n";
+    printed << row << ", " << cell.first << " | " << beginning_of(cell.second) << "\n";
   std::cout << printed.str();
   EXPECT_GT(errors, 250);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "ask.h"
 #include "load_config.h"
 #include "recorder.h"
 
@@ -49,15 +50,13 @@ class Client {
       : config_(load_config(with(more), env)), gateway_(*config_, host_) {}
 
   // The chat's id; what came out for it so far is in the host.
-  ChatId open(const json& head, std::string body = {}, bool body_too_large = false) {
-    return gateway_.open(kNow, ++seed_, {head.dump(), std::move(body), body_too_large});
+  ChatId open(const json& head, std::string_view body = {}) {
+    return ask(gateway_, kNow, ++seed_, head.dump(), body);
   }
   // For what is answered at once.
-  Reply send(const json& head, std::string body = {}, bool body_too_large = false) {
-    return reply(open(head, std::move(body), body_too_large));
-  }
-  Reply call(const char* method, const std::string& path, std::string body = {}) {
-    return send(head(method, path), std::move(body));
+  Reply send(const json& head, std::string_view body = {}) { return reply(open(head, body)); }
+  Reply call(const char* method, const std::string& path, std::string_view body = {}) {
+    return send(head(method, path), body);
   }
   Reply reply(ChatId chat) {
     const Recorder::Response& response = host_.responses[chat];
@@ -109,10 +108,10 @@ TEST(Gateway, PathsAndMethods) {
       {"GET", "http://[::1]:8787/v1/models", 200, "", ""},
       {"GET", "/v1/models", 200, "", ""},
       {"GET", "https://a.test/v1/models/mine?a=b", 200, "", ""},
-      {"GET", "https://a.test", 404, "not_found", ""},
-      {"GET", "https://a.test?x", 404, "not_found", ""},
-      {"GET", "", 404, "not_found", ""},
-      {"POST", "https://a.test/", 404, "not_found", ""},
+      {"GET", "https://a.test", 200, "", ""},
+      {"GET", "https://a.test?x", 200, "", ""},
+      {"GET", "", 200, "", ""},
+      {"POST", "https://a.test/", 405, "method_not_allowed", "GET, HEAD, OPTIONS"},
       {"POST", "https://a.test/v1/chat/completions/", 404, "not_found", ""},
       {"POST", "https://a.test//v1/chat/completions", 404, "not_found", ""},
       {"POST", "https://a.test/v1/completions", 404, "not_found", ""},
@@ -156,6 +155,23 @@ TEST(Gateway, Head) {
   EXPECT_TRUE(client.host().fetches.empty());
 }
 
+TEST(Gateway, ABrowserGetsAPage) {
+  Client client;
+  json head{{"method", "GET"},
+            {"url", "http://a.test:8787\"><script>/?x=1"},
+            {"headers", {{"accept", "text/html,*/*;q=0.8"}}}};
+  const ChatId chat = client.open(head);
+  const Recorder::Response& page = client.host().responses[chat];
+  EXPECT_EQ(page.status, 200);
+  EXPECT_NE(page.head.find("text/html; charset=utf-8"), std::string::npos);
+  EXPECT_NE(page.head.find("default-src 'none'"), std::string::npos);
+  EXPECT_NE(page.body.find("curl -N http://a.test:8787"), std::string::npos) << page.body;
+  EXPECT_EQ(page.body.find("<script"), std::string::npos) << page.body;
+  EXPECT_EQ(page.body.find("provider-key"), std::string::npos);
+  head["method"] = "HEAD";
+  EXPECT_EQ(client.host().responses[client.open(head)].body, "");
+}
+
 TEST(Gateway, AnUnknownPathIsToldWithTheKnownOnes) {
   Client client;
   const json error = client.call("GET", "/v1/ev\"il").object().at("error");
@@ -170,8 +186,8 @@ TEST(Gateway, HeadsThatAreNone) {
   for (const char* head : {"", "{", "[]", "7", R"({"method":7,"url":[],"headers":"x"})",
                            R"({"headers":{"authorization":7}})", R"({"url":"https://"})",
                            R"({"local":"yes","trusted":1,"key_sha256":{}})"}) {
-    const ChatId chat = client.gateway().open(kNow, 1, {head, kChat});
-    EXPECT_EQ(client.reply(chat).status, 404) << head;
+    const ChatId chat = ask(client.gateway(), kNow, 1, head, kChat);
+    EXPECT_GE(client.reply(chat).status, 404) << head;
   }
   // True is true, and nothing else.
   json head{{"method", "GET"}, {"url", "/v1/models"}, {"local", 1}, {"trusted", "true"}};
@@ -188,8 +204,7 @@ TEST(Gateway, ChatsAreNumberedFromOne) {
 TEST(Gateway, RequestIds) {
   const auto id_of = [](std::uint64_t seed, Instant now) {
     Client client;
-    const ChatId chat =
-        client.gateway().open(now, seed, {Client::head("GET", "/health").dump(), {}});
+    const ChatId chat = client.gateway().open(now, seed, Client::head("GET", "/health").dump());
     return client.reply(chat).head.at("x-request-id").get<std::string>();
   };
   std::set<std::string> ids;
@@ -253,7 +268,8 @@ TEST(GatewayCors, Preflight) {
 
 // --- client keys
 
-const std::string kDigest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+// Of "secret", as `printf secret | sha256sum` prints it.
+const std::string kDigest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
 struct AuthRow {
   const char* what;
@@ -266,10 +282,6 @@ std::vector<AuthRow> auth_rows() {
   const auto headers = [](json value) { return json{{"headers", std::move(value)}}; };
   const auto bearer = [&headers](const std::string& key) {
     return headers({{"authorization", "Bearer " + key}});
-  };
-  const auto hashed = [](json head, const std::string& digest) {
-    head["key_sha256"] = digest;
-    return head;
   };
   const std::string hash = "sha256:" + kDigest;
   return {
@@ -308,13 +320,21 @@ std::vector<AuthRow> auth_rows() {
       {"authorization counts before api-key", "one",
        headers({{"api-key", "one"}, {"authorization", "Bearer two"}}), false},
 
-      {"a hashed key", hash, hashed(bearer("secret"), kDigest), true},
-      {"plain beside hashed", hash + ",one", hashed(bearer("one"), std::string(64, '0')), true},
-      {"hashed beside plain", "one," + hash, hashed(bearer("secret"), kDigest), true},
-      {"another digest", hash, hashed(bearer("secret"), std::string(64, '0')), false},
-      {"no digest from the host", hash, bearer("secret"), false},
-      {"an empty digest from the host", hash, hashed(bearer("secret"), ""), false},
-      {"a digest without a key", hash, hashed(json::object(), kDigest), false},
+      {"x-api-key counts before api-key", "one",
+       headers({{"api-key", "two"}, {"x-api-key", "one"}}), true},
+      {"… in whatever order", hash, headers({{"x-api-key", "secret"}, {"api-key", "two"}}), true},
+      {"… for hashed keys too", hash, headers({{"api-key", "secret"}, {"x-api-key", "two"}}),
+       false},
+      {"an empty bearer counts as none", "one",
+       headers({{"authorization", "Bearer "}, {"api-key", "one"}}), true},
+
+      {"a hashed key", hash, bearer("secret"), true},
+      {"a hashed key, in capitals", "SHA256:" + kDigest, bearer("secret"), true},
+      {"plain beside hashed", hash + ",one", bearer("one"), true},
+      {"hashed beside plain", "one," + hash, bearer("secret"), true},
+      {"another key than the hashed one", hash, bearer("Secret"), false},
+      {"no key for a hashed one", hash, json::object(), false},
+      {"a digest that the head claims", hash, {{"key_sha256", kDigest}}, false},
       {"the digest as the key", hash, bearer(kDigest), false},
       {"the whole entry as the key", hash, bearer(hash), false},
   };
@@ -403,11 +423,14 @@ TEST(GatewayChat, TooManyMembersAreRefused) {
       R"("model":"acme:org/m:1","messages":[{"role":"user","content":"Hello"}]})";
   EXPECT_EQ(refused_at("{", R"("a":0,)", limits::extras_max, chat), "");
   EXPECT_EQ(refused_at("{", R"("a":0,)", limits::extras_max + 1, chat), "a");
-  constexpr std::string_view message = R"({"model":"acme:m","messages":[{"role":"assistant",)";
-  constexpr std::string_view rest = R"("content":"a"}]})";
-  EXPECT_EQ(refused_at(message, R"("refusal":"",)", limits::parts_max - 1, rest), "");
-  EXPECT_EQ(refused_at(message, R"("refusal":"",)", limits::parts_max + 1, rest),
-            "messages[0].refusal");
+  constexpr std::string_view message =
+      R"({"model":"acme:m","messages":[{"role":"assistant","refusal":"no","content":[)";
+  constexpr std::string_view part = R"({"type":"refusal","refusal":""},)";
+  constexpr std::string_view rest = R"({"type":"refusal","refusal":""}]}]})";
+  EXPECT_EQ(refused_at(message, part, limits::parts_max - 2, rest), "");
+  EXPECT_EQ(refused_at(message, part, limits::parts_max - 1, rest), "messages[0].refusal");
+  EXPECT_EQ(refused_at(message, part, limits::parts_max, rest),
+            "messages[0].content[" + std::to_string(limits::parts_max) + "]");
 }
 
 TEST(GatewayChat, BadRequestsAreToldWithTheirField) {
@@ -459,28 +482,197 @@ TEST(GatewayChat, BodiesAreBounded) {
             "Expected a body of at most " + std::to_string(chat.size() - 1) + " bytes");
   EXPECT_TRUE(smaller.host().fetches.empty());
 
-  // The host read no further.
-  EXPECT_EQ(exact.send(head, {}, true).status, 413);
-  EXPECT_EQ(exact.send(head, chat, true).status, 413);
-  // Whoever has no key learns nothing of it.
-  EXPECT_EQ(exact.send({{"method", "POST"}, {"url", "/v1/chat/completions"}}, {}, true).status,
-            401);
+  // Announced as too large, or only found to be.
+  json announced = head;
+  announced["headers"]["content-length"] = std::to_string(chat.size() + 1);
+  EXPECT_EQ(exact.send(announced, chat).status, 413);
+  EXPECT_EQ(exact.send(announced, chat + " ").status, 413);
+  EXPECT_EQ(exact.send(head, chat + " ").status, 413);
+  // One that is not worth reading to its end is not read at all.
+  announced["headers"]["content-length"] = std::to_string(limits::dropped_bytes_max + 1);
+  exact.host().reads.clear();
+  EXPECT_EQ(exact.send(announced).status, 413);
+  EXPECT_TRUE(exact.host().reads.empty());
+  // Whoever has no key learns nothing of it, and sends it to nobody.
+  const json stranger{{"method", "POST"}, {"url", "/v1/chat/completions"}};
+  EXPECT_EQ(exact.send(stranger, chat).status, 401);
+  EXPECT_TRUE(exact.host().reads.empty());
 }
 
 TEST(GatewayChat, ChatsAreBounded) {
-  Client client({R"({"limits":{"chats_max":2}})"});
+  Client client({R"({"limits":{"chats_max":2,"client_share":1}})"});
   const json head = Client::head("POST", "/v1/chat/completions");
   const ChatId first = client.open(head, kChat);
   client.open(head, kChat);
   const Reply refused = client.send(head, kChat);
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(refused.code(), "too_many_chats");
-  EXPECT_EQ(refused.object().at("error").at("message"), "This instance serves 2 chats, its limit");
+  EXPECT_EQ(refused.head.at("retry-after"), "1");
+  EXPECT_EQ(refused.object().at("error").at("message"),
+            "This instance serves as many chats as it may");
   EXPECT_EQ(client.call("GET", "/health").object().at("chats_open"), 2);
   EXPECT_EQ(client.call("GET", "/v1/models").status, 200);
   client.gateway().step(kNow, input::Close{first});
   client.open(head, kChat);
   EXPECT_EQ(client.host().fetches.size(), 3U) << "there is room again";
+}
+
+// However many keys a row has, it is one client; one that says how many chats it has has so many.
+TEST(GatewayChat, ARowHasAShare) {
+  Client client({R"({"limits":{"chats_max":6},
+                     "clients":{"two":{"keys":["TWO"]},"five":{"keys":["FIVE"],"chats_max":5}}})"},
+                {{"TWO", "key-a,key-b"}, {"FIVE", "key-c"}, {"ACME_API_KEY", "key"}});
+  const auto status = [&client](const char* key) {
+    json head = Client::head("POST", "/v1/chat/completions");
+    head["headers"]["authorization"] = std::string("Bearer ") + key;
+    return client.host().responses[client.open(head, kChat)].status;
+  };
+  for (const char* key : {"key-a", "key-b", "key-a"}) EXPECT_EQ(status(key), 0);
+  EXPECT_EQ(status("key-b"), 503) << "half of six";
+  for (int chat = 0; chat < 3; ++chat) EXPECT_EQ(status("key-c"), 0);
+  EXPECT_EQ(status("key-c"), 503) << "the instance is full";
+}
+
+// One key never has all the chats of an instance, nor all the bytes of bodies.
+TEST(GatewayChat, AKeyHasAShare) {
+  Client client({R"({"limits":{"chats_max":5,"bodies_bytes_max":3000}})"},
+                {{"SPILLWAY_KEYS", std::string(kKey) + ",other"}, {"ACME_API_KEY", "key"}});
+  const json head = Client::head("POST", "/v1/chat/completions");
+  json other = head;
+  other["headers"]["authorization"] = "Bearer other";
+  const ChatId first = client.open(head, kChat);
+  client.open(head, kChat);
+  const Reply refused = client.send(head, kChat);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.head.at("retry-after"), "1");
+  EXPECT_EQ(refused.object().at("error").at("message"),
+            "This client has as many chats open as it may");
+  EXPECT_EQ(client.host().fetches.size(), 2U);
+  client.open(other, kChat);
+  EXPECT_EQ(client.host().fetches.size(), 3U) << "another key has room";
+  client.gateway().step(kNow, input::Close{first});
+
+  // Of its bytes too: what would take more than half beside another is refused, once it is sent.
+  const std::string large = std::string(1450, ' ') + kChat;
+  EXPECT_EQ(client.send(head, large).status, 503);
+  EXPECT_EQ(client.host().fetches.size(), 3U);
+}
+
+// --- bodies
+
+// What is held of bodies while they are read, and how it ends.
+class Bodies : public testing::Test {
+ protected:
+  static json head(std::size_t length = 0) {
+    json head = Client::head("POST", "/v1/chat/completions");
+    if (length > 0) head["headers"]["content-length"] = std::to_string(length);
+    return head;
+  }
+  ChatId open(const json& head) { return client_.gateway().open(kNow, ++seed_, head.dump()); }
+  void give(ChatId chat, std::string_view bytes, input::Body::Rest rest = input::Body::Rest::more) {
+    client_.gateway().step(kNow, input::Body{chat, bytes, rest});
+  }
+  int status(ChatId chat) { return client_.host().responses[chat].status; }
+  [[nodiscard]] std::size_t held() { return client_.gateway().occupied().body_bytes; }
+
+  Client client_{{R"({"limits":{"bodies_bytes_max":100000,"request_bytes_max":60000,
+                                "client_share":1,"body_ms":5000}})"}};
+  std::uint64_t seed_ = 0;
+};
+
+TEST_F(Bodies, AreCountedAsTheyAreHeld) {
+  const std::string chat = kChat;
+  const ChatId announced = open(head(chat.size()));
+  EXPECT_EQ(client_.host().reads, std::vector{announced});
+  EXPECT_EQ(held(), 0U) << "nothing has come";
+  give(announced, std::string_view(chat).substr(0, 1));
+  EXPECT_EQ(held(), chat.size()) << "room for all of it";
+  give(announced, std::string_view(chat).substr(1), input::Body::Rest::none);
+  EXPECT_EQ(client_.host().fetches.size(), 1U);
+  EXPECT_EQ(held(), chat.size()) << "another engine may still be asked";
+  client_.gateway().step(kNow, input::Close{announced});
+  EXPECT_EQ(held(), 0U);
+
+  const ChatId growing = open(head());
+  give(growing, std::string(100, ' '));
+  EXPECT_EQ(held(), 100U);
+  give(growing, "x");
+  EXPECT_EQ(held(), 200U) << "twice as much";
+  client_.gateway().step(kNow, input::Close{growing});
+  EXPECT_EQ(held(), 0U);
+  EXPECT_EQ(client_.gateway().open_requests(), 0U);
+}
+
+TEST_F(Bodies, TogetherAreBounded) {
+  const ChatId first = open(head(60'000));
+  give(first, "{");
+  const ChatId second = open(head(60'000));
+  give(second, "{");
+  EXPECT_EQ(status(second), 0) << "it is still sending";
+  EXPECT_EQ(held(), 60'000U);
+  give(second, std::string(1000, ' '), input::Body::Rest::none);
+  EXPECT_EQ(status(second), 503);
+  EXPECT_NE(client_.host().responses[second].head.find("retry-after"), std::string::npos);
+  const ChatId small = open(head(100));
+  give(small, kChat, input::Body::Rest::none);
+  EXPECT_EQ(client_.host().fetches.size(), 1U) << "what fits is served";
+  client_.gateway().step(kNow, input::Close{first});
+  const ChatId third = open(head(60'000));
+  give(third, "{");
+  EXPECT_EQ(status(third), 0);
+  EXPECT_EQ(held(), 60'100U);
+}
+
+TEST_F(Bodies, AreNotWaitedForLonger) {
+  const ChatId chat = open(head(1000));
+  give(chat, "{");
+  EXPECT_EQ(client_.host().wakes[chat], kNow + 5000);
+  client_.gateway().step(kNow + 4999, input::Wake{chat, true});
+  EXPECT_EQ(status(chat), 0);
+  EXPECT_EQ(client_.host().wakes[chat], kNow + 5000);
+  client_.gateway().step(kNow + 5000, input::Wake{chat, true});
+  EXPECT_EQ(status(chat), 408);
+  EXPECT_EQ(held(), 0U);
+  EXPECT_EQ(client_.gateway().open_requests(), 0U);
+  give(chat, kChat, input::Body::Rest::none);  // what comes late is nobody's
+  EXPECT_TRUE(client_.host().fetches.empty());
+}
+
+TEST_F(Bodies, ThatAreTooLargeAreDropped) {
+  const ChatId chat = open(head());
+  const std::string piece(40'000, ' ');
+  give(chat, piece);
+  give(chat, piece);
+  EXPECT_EQ(held(), 0U);
+  EXPECT_EQ(status(chat), 0) << "it is still sending";
+  for (std::size_t sent = 80'000; sent <= limits::dropped_bytes_max + 40'000; sent += piece.size())
+    give(chat, piece);
+  EXPECT_EQ(status(chat), 413) << "it has sent enough";
+  EXPECT_EQ(client_.gateway().open_requests(), 0U);
+}
+
+TEST_F(Bodies, OfWhoeverLeaves) {
+  const ChatId chat = open(head(50'000));
+  give(chat, "{");
+  client_.gateway().step(kNow, input::Close{chat});
+  EXPECT_EQ(client_.host().responses.count(chat), 0U);
+  EXPECT_EQ(held(), 0U);
+  EXPECT_EQ(client_.gateway().open_requests(), 0U);
+}
+
+// A length that is none, or not the truth, changes nothing but the room that is made at once.
+TEST_F(Bodies, WithWrongLengths) {
+  for (const char* length : {"-1", "1e3", "abc", "", "99999999999999999999", "3", " 5"}) {
+    json wrong = head();
+    wrong["headers"]["content-length"] = length;
+    const ChatId chat = open(wrong);
+    give(chat, std::string_view(kChat).substr(0, 5));
+    give(chat, std::string_view(kChat).substr(5), input::Body::Rest::none);
+    EXPECT_EQ(client_.host().fetches.size(), 1U) << length;
+    client_.host().fetches.clear();
+    client_.gateway().step(kNow, input::Close{chat});
+  }
+  EXPECT_EQ(held(), 0U);
 }
 
 // --- models
@@ -645,29 +837,87 @@ TEST(GatewayHealth, WhoIsCooling) {
   ASSERT_EQ(client.host().fetches.size(), 1U);
   client.gateway().step(kNow, input::Error{client.host().fetches[0].exchange, "connection reset"});
   const auto cooling = [&client](Instant now) {
-    const ChatId chat = client.gateway().open(now, 1, {Client::head("GET", "/health").dump(), {}});
+    const ChatId chat = client.gateway().open(now, 1, Client::head("GET", "/health").dump());
     return client.reply(chat).object().at("cooling");
   };
-  EXPECT_EQ(cooling(kNow + 1'000), (json{{"acme:org/m:1", {{"ms", limits::cooldown_ms - 1'000}}}}));
+  EXPECT_EQ(cooling(kNow + 1'000),
+            (json{{"acme:org/m:1", {{"ms", limits::cooldown_ms - 1'000}, {"reason", "network"}}}}));
   EXPECT_EQ(cooling(kNow + limits::cooldown_ms), json::object());
 }
 
 // Those of routes are the configuration's, whether the registry lists them or not. Names that
 // clients made up are their own.
+// What only clients name is not remembered, for nobody but them: neither that it fails, nor more of
+// it than there is of real engines.
 TEST(GatewayHealth, WhoIsCoolingOfWhatIsNotListed) {
-  Client client;
-  for (const char* model : {"acme:other", "acme:a-client's-own"}) {
+  Client client({R"({"routes":{"own":{"chain":["acme:of-a-route"]}}})"});
+  const auto fail = [&client](const std::string& model) {
     client.open(
         Client::head("POST", "/v1/chat/completions"),
         json{{"model", model}, {"messages", {{{"role", "user"}, {"content", "x"}}}}}.dump());
     client.gateway().step(kNow, input::Error{client.host().fetches.back().exchange, "reset"});
-  }
-  EXPECT_EQ(client.gateway().router().health().engines(), 2U);
+  };
+  fail("acme:of-a-route");
+  for (std::size_t made_up = 0; made_up < 2 * limits::health_entries_max; ++made_up)
+    fail("acme:made-up-" + std::to_string(made_up));
+  EXPECT_EQ(client.gateway().router().health().engines(), 1U);
   EXPECT_EQ(client.call("GET", "/health").object().at("cooling"),
-            (json{{"acme:other", {{"ms", limits::cooldown_ms}}}}));
+            (json{{"acme:of-a-route", {{"ms", limits::cooldown_ms}, {"reason", "network"}}}}));
 }
 
 // --- the log
+
+// kNow is on the 15th of January 2027.
+constexpr const char* kEnding = R"({"engines": {
+    "acme:org/m:1": {"ends": "2027-01-16", "successor": "acme:n"},
+    "acme:other": {"ends": "2027-01-15"}, "acme:far": {"ends": "2027-03-17"}}})";
+
+// What its provider ends is told before, and is not offered from that day on.
+TEST(GatewayModels, ListsNoneThatHasEnded) {
+  Client client({kEnding});
+  std::map<std::string, json> models;
+  const json list = client.call("GET", "/v1/models").object();
+  for (const json& model : list.at("data")) models[model.at("id")] = model;
+  EXPECT_EQ(models.at("acme:org/m:1").at("expiration_date"), "2027-01-16");
+  EXPECT_EQ(models.at("acme:org/m:1").at("successor"), "acme:n");
+  EXPECT_FALSE(models.at("acme:n").contains("expiration_date"))
+      << "whom a row names is one that the config knows";
+  EXPECT_FALSE(models.contains("acme:other"));
+  EXPECT_EQ(client.call("GET", "/v1/models/acme:other").object().at("expiration_date"),
+            "2027-01-15");
+}
+
+TEST(GatewayLog, EnginesThatEndOnceADay) {
+  Client client({kEnding});
+  const auto ask_at = [&client](Millis later) {
+    ask(client.gateway(), kNow + later, 1, Client::head("GET", "/health").dump(), "");
+  };
+  ask_at(0);
+  ask_at(limits::day_ms - 1);
+  ASSERT_EQ(client.host().logs.size(), 1U);
+  EXPECT_EQ(client.host().logs[0].first, LogLevel::warn);
+  json event = json::parse(client.host().logs[0].second);
+  EXPECT_EQ(event.at("event"), "engines_ending");
+  EXPECT_EQ(event.at("ending"),
+            (json{{"acme:org/m:1", {{"ends", "2027-01-16"}, {"successor", "acme:n"}}},
+                  {"acme:other", {{"ends", "2027-01-15"}}}}));
+  EXPECT_EQ(event.at("routes_ending"), json::object());
+  EXPECT_FALSE(event.contains("warning"));
+  ask_at(limits::day_ms);
+  ASSERT_EQ(client.host().logs.size(), 2U);
+  event = json::parse(client.host().logs[1].second);
+  EXPECT_TRUE(event.at("ending").contains("acme:far"));
+}
+
+TEST(GatewayLog, ARouteWithoutAnEngineIsAWarning) {
+  Client client({R"({"engines": {"acme:org/m:1": {"ends": "2027-01-16"},
+                                 "acme:other": {"ends": "2027-02-01"}}})"});
+  client.call("GET", "/health");
+  ASSERT_EQ(client.host().logs.size(), 1U);
+  const json event = json::parse(client.host().logs[0].second);
+  EXPECT_EQ(event.at("routes_ending"), (json{{"mine", "2027-02-01"}}));
+  EXPECT_TRUE(event.contains("warning"));
+}
 
 TEST(GatewayLog, ProvidersAtTheStart) {
   Client client({R"({"providers":{"toy":{"keys":["TOY_KEY"]}}})"});

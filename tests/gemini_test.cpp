@@ -174,6 +174,32 @@ TEST(GeminiRequest, CallsAndResults) {
             R"({"functionResponse":{"id":"c9","name":"c9","response":{"result":""}}}]}])");
 }
 
+TEST(GeminiRequest, MediaOfResultsStandBehindThem) {
+  constexpr std::string_view chat = R"([{"role":"user","content":"Look"},
+      {"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"shot",
+      "arguments":"{}"}},{"id":"c2","type":"function","function":{"name":"read","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"c1","content":[
+      {"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}},
+      {"type":"text","text":"seen"},{"type":"image_url","image_url":{"url":"https://x.test/a.gif"}},
+      {"type":"video","video":{}}]},
+      {"role":"tool","tool_call_id":"c2","content":[{"type":"file","file":{"file_data":
+      "data:application/pdf;base64,JVBERi0="}}]}])";
+  const std::string body = R"({"model":"m","messages":)" + std::string(chat) + "}";
+  const Encoded encoded = encode(body);
+  EXPECT_NE(encoded.body.find(
+                R"({"role":"user","parts":[)"
+                R"({"functionResponse":{"id":"c1","name":"shot","response":{"result":"seen"}}},)"
+                R"({"inlineData":{"mimeType":"image/png","data":"QUJD"}},)"
+                R"({"fileData":{"mimeType":"image/gif","fileUri":"https://x.test/a.gif"}},)"
+                R"({"functionResponse":{"id":"c2","name":"read","response":{"result":""}}},)"
+                R"({"inlineData":{"mimeType":"application/pdf","data":"JVBERi0="}}]})"),
+            std::string::npos)
+      << encoded.body;
+  EXPECT_EQ(encoded.dropped, Strings{"messages.content"});
+  EXPECT_EQ(encode(body, target(quirk::images_inline_only)).dropped,
+            (Strings{"messages.content.image_url", "messages.content"}));
+}
+
 TEST(GeminiRequest, SignaturesAndErrorsOfOtherClients) {
   ChatRequest request;
   Message question;
@@ -187,7 +213,7 @@ TEST(GeminiRequest, SignaturesAndErrorsOfOtherClients) {
   Content use;
   use.kind = Content::Kind::tool_call;
   use.name = JsonText::plain("f");
-  use.arguments = "{}";
+  use.arguments = JsonText::trusted("{}");
   use.signature = JsonText::plain("s1=");
   call.content = {thought, use};
   Message answer;
@@ -342,7 +368,7 @@ TEST(GeminiStream, TextAndUsage) {
       "modelVersion":"gemini-x-1","responseId":"r1"})"),
             "started \"r1\" \"gemini-x-1\"\n"
             "text \"Hé\\n\"\n"
-            "counted 8 -1 -1 -1 -1\n");
+            "counted 8 -1 -1 -1 -1 total=8\n");
 }
 
 TEST(GeminiStream, TheLastFrame) {
@@ -355,7 +381,7 @@ TEST(GeminiStream, TheLastFrame) {
             "started \"\" \"\"\n"
             "text \".\"\n"
             "finished stop \"STOP\"\n"
-            "counted 10 40 4 -1 30\n");
+            "counted 8 -1 4 -1 30 total=50 tools=2 unreasoned=10\n");
   // Nothing but its usage, and content without parts.
   EXPECT_EQ(decode_frame(
                 gemini, R"({"candidates":[{"content":{"role":"model"},"finishReason":"MAX_TOKENS"}],
@@ -411,7 +437,9 @@ TEST(GeminiStream, FunctionCalls) {
             "call -1 \"\" \"get\" \"s=\"\n"
             "input -1 {\"city\": \"P\"}\n"
             "call -1 \"x1\" \"now\" \"\"\n"
-            "call -1 \"\" \"nil\" \"\"\n");
+            "input -1 {}\n"
+            "call -1 \"\" \"nil\" \"\"\n"
+            "input -1 {}\n");
 }
 
 // The same name without an id, in one frame and the next: three calls.
@@ -453,7 +481,9 @@ TEST(GeminiStream, Failures) {
 }
 
 TEST(GeminiStream, BrokenFramesAreGarbledAndTellNothing) {
-  EXPECT_EQ(decode_frame(gemini, "<html>"), "garbled expected a JSON object\n");
+  EXPECT_EQ(decode_frame(gemini, "<html>"), "remark <html>\n");
+  EXPECT_EQ(decode_frame(gemini, "[1"), "garbled expected a JSON array\n");
+  EXPECT_EQ(decode_frame(gemini, "[DONE]"), "done\n");
   EXPECT_EQ(decode_frame(gemini, R"({"candidates":[{"content":{"parts":[{"text":"a"}]}}]} x)"),
             "garbled more text after the value\n");
   upstream_dialect::survive_damage(

@@ -272,6 +272,62 @@ TEST(JsonText, Unescapes) {
   }
 }
 
+TEST(JsonReader, NoticesHalvesOfPairs) {
+  for (const std::string_view whole : {R"("")", R"("\u0041\ud83d\ude00\n")",
+                                       R"({"\uD83D\uDE00":["\\ud83d"]})", "\"\xED\x9F\xBF\""}) {
+    Reader in(whole);
+    EXPECT_TRUE(in.finish());
+    EXPECT_FALSE(in.has_halves()) << whole;
+  }
+  for (const std::string_view half :
+       {R"("\ud83d")", R"("\ude00")", R"("\ud83d\u0041")", R"("\ud83d\ud83d\ude00")",
+        R"({"\ude00\ud83d":1})", R"([[{"a":"\udbff\\dc00"}]])"}) {
+    Reader in(half);
+    EXPECT_TRUE(in.finish());
+    EXPECT_TRUE(in.has_halves()) << half;
+  }
+}
+
+TEST(JsonText, MendsHalvesInTheirPlace) {
+  struct {
+    std::string_view text;
+    std::string_view mended;
+  } const cases[] = {
+      {R"({"a":"plain"})", R"({"a":"plain"})"},
+      {R"(["\ud83d\ude00","\\ud83d","\u0041\\"])", R"(["\ud83d\ude00","\\ud83d","\u0041\\"])"},
+      {R"("\ud83d")", R"("\ufffd")"},
+      {R"("\uDE00 \n")", R"("\ufffd \n")"},
+      {R"({"\ud83d":"\\\ud83dx"})", R"({"\ufffd":"\\\ufffdx"})"},
+      {R"("\ud83d\ud83d\ude00\ude00")", R"("\ufffd\ud83d\ude00\ufffd")"},
+      {R"("\ud83d","\ude00")", R"("\ufffd","\ufffd")"},
+  };
+  for (const auto& [text, mended] : cases) {
+    std::string body(text);
+    json::mend_halves(body);
+    EXPECT_EQ(body, mended);
+  }
+  std::string body = R"("\ud83d\ud83d")";
+  json::mend_halves(body, 7);
+  EXPECT_EQ(body, R"("\ud83d\ufffd")");
+}
+
+TEST(JsonText, TellsWhatIsBlank) {
+  for (const std::string_view blank :
+       {"", " ", R"(\n\r\t\f)", R"(\u0020\u000a\u000B\u00a0\u2003\u3000)",
+        "\xC2\x85\xC2\xA0\xE1\x9A\x80\xE2\x80\x80\xE2\x80\x8A",
+        "\xE2\x80\xA8\xE2\x80\xA9\xE2\x80\xAF\xE2\x81\x9F\xE3\x80\x80 "}) {
+    EXPECT_TRUE(json::is_blank(JsonText::trusted(blank))) << blank;
+    const std::string behind = "a" + std::string(blank);
+    EXPECT_EQ(json::without_white_end(JsonText::trusted(behind)).escaped(), "a") << blank;
+  }
+  for (const std::string_view said :
+       {" .", R"(\\n)", R"(\n\")", R"(\b)", R"(\u0000)", R"(\u200b)", R"(\ud83d\ude00)",
+        "\xE2\x80\x8B", "\xC3\xA0", "\xEF\xBB\xBF", "\xF0\x9F\x98\x80"}) {
+    EXPECT_FALSE(json::is_blank(JsonText::trusted(said))) << said;
+    EXPECT_EQ(json::without_white_end(JsonText::trusted(said)).escaped(), said);
+  }
+}
+
 TEST(JsonText, EscapesWhatMustBe) {
   struct {
     std::string_view plain;
@@ -613,6 +669,14 @@ TEST(Json, ValidMayAskForAType) {
   EXPECT_TRUE(json::valid("[]", Type::array));
 }
 
+TEST(Json, TellsWhatHoldsNothing) {
+  for (const std::string_view empty : {"null", R"("")", "[]", "{}", "[ \n]", "{\t\r}"})
+    EXPECT_TRUE(json::is_empty(empty)) << empty;
+  for (const std::string_view filled :
+       {"", "0", "false", R"(" ")", R"("\u0020")", "[0]", "[null]", "[[]]", R"({"a":null})"})
+    EXPECT_FALSE(json::is_empty(filled)) << filled;
+}
+
 TEST(Json, NamesTypesWithTheirArticle) {
   EXPECT_EQ(json::with_article(Type::object), "an object");
   EXPECT_EQ(json::with_article(Type::none), "nothing");
@@ -794,6 +858,32 @@ TEST(JsonWriter, PutsCommasWhereTheyBelong) {
             "{\"a\":1,\"b\":[],\"c\":[{},{\"d\":null},true,\"x\\\"y\",\"\\n\",{\"r\":0},-5],"
             "\"e\":\"half\\t\",\"f\":false,\"\\\"quoted\\\"\\n\":\"\"}");
   EXPECT_TRUE(json::valid(out));
+}
+
+// A long text is quoted by as much of its beginning as fits, whatever it is written with.
+TEST(JsonText, QuotesTheBeginningOfALongText) {
+  struct Long {
+    std::string_view piece;  // as it stands in JSON
+    std::string_view unescaped;
+  };
+  constexpr Long longs[] = {
+      {"a", "a"},          {"€", "€"},       {"ab€", "ab€"},           {"\\\\", "\\"},
+      {"\\\\\\n", "\\\n"}, {"\\n", "\n"},    {"\\u20ac", "€"},         {"x\\u20ac", "x€"},
+      {"😀", "😀"},        {"x\\\"", "x\""}, {"\\\\u20ac", "\\u20ac"}, {"\\ud83d\\ude00", "😀"},
+  };
+  for (const Long& text : longs) {
+    for (std::string_view before : {"", "b", "bc", "bcd", "bcde", "bcdef"}) {
+      const std::string shown =
+          json::quoted(JsonText::trusted(std::string(before) + repeated(text.piece, 1'000)));
+      const std::string whole = std::string(before) + repeated(text.unescaped, 1'000);
+      SCOPED_TRACE(shown);
+      ASSERT_TRUE(shown.ends_with("…"));
+      const std::string_view told = std::string_view(shown).substr(0, shown.size() - 3);
+      EXPECT_TRUE(whole.starts_with(told));
+      EXPECT_LE(told.size(), limits::quote_bytes_max);
+      EXPECT_GE(told.size() + 4, limits::quote_bytes_max);
+    }
+  }
 }
 
 // Copies a value through the reader and the writer.

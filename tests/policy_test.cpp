@@ -130,6 +130,7 @@ TEST(PolicyRules, EveryKindInEveryStanding) {
       policy.on_content_filter = at.on_content_filter;
       Situation situation;
       situation.attempts_on_engine = at.attempts_left ? 2 : 3;
+      situation.repeats_on_engine = at.attempts_left ? 1 : 2;
       situation.has_other_key = at.has_other_key;
       situation.waited_ms = 500;
       const Verdict verdict = judge(failure, policy, situation);
@@ -144,6 +145,52 @@ TEST(PolicyRules, EveryKindInEveryStanding) {
       }
       EXPECT_EQ(rows_that_hold, 1) << name_of(kind);
       if (verdict.then != Then::same_engine) EXPECT_EQ(verdict.wait_ms, 0) << name_of(kind);
+    }
+}
+
+// As often as the policy says for this kind, however often it failed in other ways.
+TEST(PolicyRules, RepeatsByKind) {
+  for (std::size_t index = 0; index < kRepeatableKinds; ++index)
+    for (const int allowed : {0, 1, 8})
+      for (const int made : {0, 1, 7, 8}) {
+        Policy policy;
+        policy.repeats[index] = static_cast<std::int8_t>(allowed);
+        policy.attempts_per_engine = 5;
+        Situation situation;
+        situation.attempts_on_engine = 9;
+        situation.repeats_on_engine = made;
+        const Verdict verdict =
+            judge(failed(static_cast<FailureKind>(index), "reason"), policy, situation);
+        EXPECT_EQ(verdict.then, made < allowed ? Then::same_engine : Then::next_engine)
+            << index << ' ' << allowed << ' ' << made;
+      }
+}
+
+// Who waits with the last attempt for an engine that has just failed never asks the one that is
+// ready.
+TEST(PolicyRules, TheLastAttemptIsForAnEngineThatIsReady) {
+  struct Row {
+    int attempts_left;
+    Millis other_engine_ms;
+    Then then;
+  };
+  const Row rows[] = {
+      {2, 0, Then::same_engine},  {1, 0, Then::next_engine},       {1, 1, Then::same_engine},
+      {1, -1, Then::same_engine}, {INT_MAX, 0, Then::same_engine},
+  };
+  Policy policy;
+  policy.attempts_per_engine = limits::attempts_max;
+  policy.rate_limit_wait_ms = limits::timeout_ms_max;
+  for (const FailureKind kind : {rate_limited, overloaded, server, timeout, network})
+    for (const Row& row : rows) {
+      Situation situation;
+      situation.attempts_left = row.attempts_left;
+      situation.other_engine_ms = row.other_engine_ms;
+      EXPECT_EQ(judge(failed(kind, "reason"), policy, situation).then, row.then)
+          << name_of(kind) << ' ' << row.attempts_left << ' ' << row.other_engine_ms;
+      situation.has_other_key = true;
+      const Then then = kind == rate_limited ? Then::next_key : row.then;
+      EXPECT_EQ(judge(failed(kind, "reason"), policy, situation).then, then);
     }
 }
 
@@ -171,7 +218,7 @@ TEST(PolicyRules, WaitOfARateLimit) {
     policy.rate_limit_wait_ms = row.allowed;
     Situation situation;
     situation.waited_ms = row.waited;
-    situation.attempts_on_engine = 7;  // waiting is bounded by its time alone
+    situation.attempts_on_engine = situation.repeats_on_engine = 7;  // its time alone bounds it
     const Verdict verdict = judge(failure, policy, situation);
     EXPECT_EQ(verdict.then, row.wait ? Then::same_engine : Then::next_engine)
         << row.allowed << ' ' << row.waited << ' ' << row.asked;
@@ -302,7 +349,7 @@ TEST(PolicyFirstContent, LatencyProfileReasoningAndPolicy) {
     engine.latency = row.latency;
     ChatRequest request;
     request.reasoning_effort = JsonText::plain(row.effort);
-    EXPECT_EQ(first_content_ms(policy, engine, request), row.expected_ms)
+    EXPECT_EQ(first_content_ms(policy.timeouts, engine, request), row.expected_ms)
         << static_cast<int>(row.latency) << ' ' << row.effort << ' ' << row.policy_ms;
   }
 }
@@ -323,7 +370,7 @@ struct Fitting {
     engine.capabilities = 0;
     request.input_tokens_estimate = 999;
   }
-  [[nodiscard]] Unfit why() const { return unfit(request, engine); }
+  [[nodiscard]] Unfit why() const { return unfit(request, engine, Instant()); }
   [[nodiscard]] std::string text() const { return explain(why(), request, engine); }
 };
 
@@ -541,7 +588,8 @@ Resolved resolved(const Config& config, std::string model, std::vector<std::stri
   request.models = std::move(models);
   request.policy = policy;
   Resolved result;
-  result.resolution = resolve(config, request, result.policy, result.chain, result.problem);
+  result.resolution =
+      resolve(config, nullptr, request, Instant(), result.policy, result.chain, result.problem);
   return result;
 }
 
@@ -695,9 +743,9 @@ TEST(PolicyResolve, RefusedPolicies) {
       {R"({"attempts_max":33})", "spillway.attempts_max",
        "expected a whole number from 1 to 32, got 33"},
       {R"({"attempts":1})", "spillway.attempts",
-       "unknown field; expected one of chain, attempts_max, attempts_per_engine, "
-       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, hedge, keep_alive, "
-       "rescue, strict"},
+       "unknown field; expected one of chain, attempts_max, attempts_per_engine, repeat, "
+       "rate_limit_wait_ms, timeouts, on_auth_error, on_content_filter, upstream, hedge, "
+       "keep_alive, rescue, strict"},
       {R"({"chain":[]})", "spillway.chain", "expected at least one engine"},
       {R"({"chain":["acme:small",7]})", "spillway.chain[1]", "expected a string, got a number"},
       {R"({"timeouts":{"idle_ms":0}})", "spillway.timeouts.idle_ms",
@@ -706,6 +754,8 @@ TEST(PolicyResolve, RefusedPolicies) {
        "expected a whole number from 0 to 86400000, got -1"},
       {R"({"keep_alive":{"ms":1}})", "spillway.keep_alive.ms",
        "unknown field; expected one of every_ms, before_content_ms"},
+      {R"({"upstream":"body"})", "spillway.upstream",
+       "expected one of stream, whole, got \"body\""},
       {R"({"on_auth_error":"retry"})", "spillway.on_auth_error",
        "expected one of stop, next, got \"retry\""},
   };

@@ -30,6 +30,7 @@ class Recorder final : public Actions {
     fetches.push_back({exchange, std::string(head), std::string(body)});
   }
   void cancel(ExchangeId exchange) override { cancels.push_back(exchange); }
+  void read(ChatId chat) override { reads.push_back(chat); }
   void respond(ChatId chat, int status, std::string_view head) override {
     Response& response = responses[chat];
     ++response.times;
@@ -41,6 +42,9 @@ class Recorder final : public Actions {
     responses[chat].body += bytes;
   }
   void splice(ChatId, ExchangeId exchange) override { splices.push_back(exchange); }
+  void gather(ChatId, ExchangeId exchange, Millis within) override {
+    gathers.emplace_back(exchange, within);
+  }
   void end(ChatId chat) override { ++responses[chat].ends; }
   void wake(ChatId chat, Instant at) override { wakes[chat] = at; }
   void log(LogLevel level, std::string_view line) override { logs.emplace_back(level, line); }
@@ -48,6 +52,8 @@ class Recorder final : public Actions {
   std::vector<Fetch> fetches;
   std::vector<ExchangeId> cancels;
   std::vector<ExchangeId> splices;
+  std::vector<std::pair<ExchangeId, Millis>> gathers;
+  std::vector<ChatId> reads;
   std::map<ChatId, Response> responses;
   std::map<ChatId, Instant> wakes;
   std::vector<std::pair<LogLevel, std::string>> logs;

@@ -90,6 +90,7 @@ json line_of(const Report& report, const Engine* engine = nullptr, std::string_v
 Report answered() {
   Report report;
   report.request_id = "req-1";
+  report.client = "mobile";
   report.requested = "standard";
   report.stream = true;
   report.mode = "translate";
@@ -109,7 +110,7 @@ TEST(ReportLine, OfAnAnswer) {
   Report report = answered();
   report.cost_picodollars = cost_picodollars(engine, report.usage);
   EXPECT_EQ(line_of(report, &engine, "acme"), json::parse(R"({
-    "event": "chat", "outcome": "completed", "request_id": "req-1",
+    "event": "chat", "outcome": "completed", "request_id": "req-1", "client": "mobile",
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "standard",
     "engine": "acme:m", "gen_ai.provider.name": "acme", "gen_ai.response.model": "m-2026é",
     "stream": true, "mode": "translate",
@@ -140,13 +141,14 @@ TEST(ReportLine, OfAnAnswerThatWasRescued) {
 TEST(ReportLine, OfAFailure) {
   Report report;
   report.request_id = "req-1";
+  report.client = "mobile";
   report.requested = "x";
   report.error_code = "timeout";
   report.reason = "acme:m: no content";
   report.attempts = {{"acme:m", "timeout", 0, 10}};
   report.total_ms = 10;
   EXPECT_EQ(line_of(report), json::parse(R"({
-    "event": "chat", "outcome": "failed", "request_id": "req-1",
+    "event": "chat", "outcome": "failed", "request_id": "req-1", "client": "mobile",
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "x", "stream": false,
     "attempts": [{"engine": "acme:m", "outcome": "timeout", "ms": 10}], "total_ms": 10,
     "error.type": "timeout", "reason": "acme:m: no content"})"));

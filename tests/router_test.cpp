@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ask.h"
 #include "gateway.h"
 #include "load_config.h"
 #include "recorder.h"
@@ -19,8 +20,8 @@ constexpr Instant kNow = Instant::at_ms(1'800'000'000'000);
 
 constexpr const char* kConfig = R"({
   "providers": {
-    "acme": {"dialect": "openai_chat", "base_url": "https://acme.test"},
-    "bravo": {"dialect": "openai_chat", "base_url": "https://bravo.test"}
+    "acme": {"dialect": "openai_chat", "base_url": "https://acme.test", "regular_stream": true},
+    "bravo": {"dialect": "openai_chat", "base_url": "https://bravo.test", "regular_stream": true}
   },
   "routes": {"pair": {"chain": ["acme:a", "bravo:b"]},
              "hedged": {"chain": ["acme:a", "bravo:b"], "hedge": {"max_extra": 1}}}
@@ -44,7 +45,7 @@ class Bench {
     const json body{{"model", model},
                     {"stream", stream},
                     {"messages", {{{"role", "user"}, {"content", "Hi"}}}}};
-    return gateway_.open(now, 1, {head.dump(), body.dump()});
+    return ask(gateway_, now, 1, head.dump(), body.dump());
   }
   template <class Event>
   void step(Instant now, const Event& event) {
@@ -150,6 +151,53 @@ TEST(RouterProbe, AClientThatLeavesBeforeItsAnswerLetsTheNextChatProbe) {
   bench.step(now, input::Close{probe});
   bench.open(now);
   EXPECT_EQ(bench.called(), "acme");
+}
+
+// --- what nobody reads before it is whole
+
+// A chat whose answer has begun.
+struct Gathering {
+  Bench bench;
+  ChatId chat = ChatId::none;
+  ExchangeId exchange = ExchangeId::none;
+
+  explicit Gathering(bool stream = false, std::string_view begin = kContent) {
+    chat = bench.open(kNow, stream);
+    exchange = bench.exchange();
+    bench.respond(kNow, exchange);
+    EXPECT_TRUE(bench.host().gathers.empty());
+    bench.step(kNow, input::Chunk{exchange, begin});
+  }
+};
+
+TEST(RouterGather, OnceTheAnswerHasBegunPiecesMayComeTogether) {
+  Gathering at;
+  using Gathers = std::vector<std::pair<ExchangeId, Millis>>;
+  const Gathers expected{{at.exchange, limits::gather_ms_max}};
+  EXPECT_EQ(at.bench.host().gathers, expected);
+  at.bench.step(kNow, input::Chunk{at.exchange, kContent});
+  EXPECT_EQ(at.bench.host().gathers, expected) << "said once";
+}
+
+TEST(RouterGather, AnAnswerThatIsReadAsItComesIsNot) {
+  EXPECT_TRUE(Gathering(true).bench.host().gathers.empty());
+}
+
+TEST(RouterGather, AnAnswerThatHasItsFinishReasonIsNot) {
+  const std::string all = std::string(kContent) + std::string(kFinish);
+  EXPECT_TRUE(Gathering(false, all).bench.host().gathers.empty()) << "its end must not come late";
+}
+
+// The host may have had the next content for a while.
+TEST(RouterGather, SilenceIsWhatCannotHaveComeMeanwhile) {
+  Gathering at;
+  const Millis idle = Timeouts().idle_ms;
+  const Millis lag = limits::gather_ms_max * 3 / 2;
+  at.bench.step(kNow + (idle + lag - 1), input::Wake{at.chat, true});
+  EXPECT_EQ(at.bench.fetches(), 1U);
+  EXPECT_EQ(at.bench.host().wakes[at.chat], kNow + (idle + lag));
+  at.bench.step(kNow + (idle + lag), input::Wake{at.chat, true});
+  EXPECT_EQ(at.bench.called(), "bravo");
 }
 
 // --- two engines at once

@@ -121,8 +121,8 @@ std::string filled(std::string_view pattern, const std::string& token) {
 }
 
 TEST(SurfaceHead, ModelsOfAnyNameStayInTheirPlace) {
-  std::string all_bytes;
-  for (int byte = 0; byte < 256; ++byte) all_bytes.push_back(static_cast<char>(byte));
+  std::string all_bytes[4];
+  for (int byte = 0; byte < 256; ++byte) all_bytes[byte / 64].push_back(static_cast<char>(byte));
   const std::string names[] = {"a\r\nset-cookie: x=1\r\n\r\n",
                                "a\"; dur=0, total;dur=1",
                                "a=ok, openai:b=ok",
@@ -131,7 +131,10 @@ TEST(SurfaceHead, ModelsOfAnyNameStayInTheirPlace) {
                                "\xFF\xFE",
                                "100%41",
                                std::string("a\0b", 3),
-                               all_bytes};
+                               all_bytes[0],
+                               all_bytes[1],
+                               all_bytes[2],
+                               all_bytes[3]};
   for (const std::string& name : names) {
     const std::string engine = "acme:" + name;
     const json head = head_of(surface().answer_head(
@@ -155,10 +158,38 @@ TEST(SurfaceHead, DroppedNamesAreBounded) {
     return head.at("x-spillway-dropped").get<std::string>();
   };
   std::string most = "seed";
-  for (std::size_t name = 1; name < limits::dropped_names_max; ++name) most += ", seed";
-  EXPECT_EQ(dropped(limits::dropped_names_max), most);
-  EXPECT_EQ(dropped(limits::dropped_names_max + 1), most + ", (1 more)");
-  EXPECT_EQ(dropped(100'000), most + ", (99968 more)");
+  std::size_t shown = 1;
+  for (; most.size() + 6 <= limits::told_list_bytes_max - 20; ++shown) most += ", seed";
+  EXPECT_EQ(dropped(shown), most);
+  EXPECT_EQ(dropped(shown + 1), most + ", (1 more)");
+  EXPECT_EQ(dropped(100'000), most + ", (" + std::to_string(100'000 - shown) + " more)");
+}
+
+// Whatever names a client makes up: runtimes refuse responses with too many bytes of headers.
+TEST(SurfaceHead, WhatIsToldIsBounded) {
+  for (const std::string& name : {std::string("acme:m"), "acme:" + std::string(507, '"'),
+                                  "acme:" + std::string(507, 'm'), std::string(40, '\xFF')}) {
+    for (const std::size_t attempts : {1U, 2U, 32U}) {
+      AttemptRecords records;
+      for (std::size_t index = 0; index < attempts; ++index)
+        records.push_back({name, index + 1 < attempts ? "model_not_found" : "ok", 404, 86'400'000});
+      const Dropped dropped(1000, std::string_view(name).substr(0, 100));
+      const json head = head_of(surface().answer_head(records, 86'400'000, dropped));
+      std::size_t bytes = 0;
+      for (const auto& [header, value] : head.items())
+        if (header.starts_with("x-spillway-") || header == "server-timing")
+          bytes += header.size() + value.get_ref<const std::string&>().size() + 4;  // ": " and CRLF
+      EXPECT_LE(bytes, limits::told_bytes_max) << name << " " << attempts;
+      EXPECT_EQ(decoded(head.at("x-spillway-engine").get<std::string>()), name)
+          << "whole, whatever it is";
+      const auto told = head.at("x-spillway-attempts").get<std::string>();
+      const bool all =
+          static_cast<std::size_t>(std::count(told.begin(), told.end(), '=')) == attempts;
+      EXPECT_EQ(told.find(" more)") == std::string::npos, all) << told;
+      const auto timing = head.at("server-timing").get<std::string>();
+      EXPECT_TRUE(timing.ends_with(", total;dur=86400000")) << timing;
+    }
+  }
 }
 
 // --- failures in the client's terms

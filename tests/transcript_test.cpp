@@ -125,19 +125,12 @@ TEST(Transcript, FragmentsFindTheirCall) {
       .take(ToolArguments{1, escaped("{2")})
       .take(ToolArguments{0, escaped("}")})
       .take(ToolArguments{kLatestCall, escaped("}")})
-      .take(ToolArguments{9, escaped("lost")})
       .take(ToolArguments{0, escaped("")})
       .close();
-  EXPECT_EQ(scribe.log(),
-            "opening\nbegin 0 tool_call a f #0\nbegin 1 tool_call b g #1\ndelta 1  ~sig\n"
-            "delta 0 {1\ndelta 1 {2\ndelta 0 }\ndelta 1 }\nend 0\nend 1\nclosing tool_calls\n");
-}
-
-TEST(Transcript, FragmentsOfNoCallAreNothing) {
-  Scribe scribe;
-  scribe.take(ToolArguments{kLatestCall, escaped("x")}).take(ToolInput{0, "{}"});
-  EXPECT_EQ(scribe.log(), "");
-  EXPECT_FALSE(scribe.transcript().has_content());
+  EXPECT_EQ(
+      scribe.log(),
+      "opening\nbegin 0 tool_call a f #0\ndelta 0 {1\nbegin 1 tool_call b g #1\ndelta 1  ~sig\n"
+      "delta 1 {2\ndelta 0 }\ndelta 1 }\nend 0\nend 1\nclosing tool_calls\n");
 }
 
 TEST(Transcript, TheSameKeyGoesOnUnlessTheIdIsNew) {
@@ -146,23 +139,135 @@ TEST(Transcript, TheSameKeyGoesOnUnlessTheIdIsNew) {
       .take(ToolCall{0, escaped("a"), escaped("f"), {}})
       .take(ToolCall{0, {}, escaped("f"), {}})
       .take(ToolCall{0, escaped("b"), escaped("f"), {}})
-      .take(ToolArguments{0, escaped("{}")});
+      .take(ToolArguments{0, escaped("{1}")});
   EXPECT_EQ(scribe.log(),
-            "opening\nbegin 0 tool_call a f #0\nbegin 1 tool_call b f #1\ndelta 1 {}\n");
+            "opening\nbegin 0 tool_call a f #0\nbegin 1 tool_call b f #1\ndelta 1 {1}\n");
+}
+
+// Calls as providers cut them, and what a client that gathers them has in the end.
+struct Piece {
+  CallKey key = 0;
+  std::string_view id;
+  std::string_view name;
+  std::string_view arguments;
+};
+struct CutCalls {
+  std::string_view how;
+  std::vector<Piece> pieces;
+  std::string_view calls;  // "id name arguments;" each; call_… is an id that was made
+};
+
+const CutCalls kCutCalls[] = {
+    {"plain", {{0, "x", "f", ""}, {0, "", "", "{1"}, {0, "", "", "}"}}, "x f {1};"},
+    {"a new id in each delta",
+     {{0, "a", "f", ""}, {0, "b", "", "{1"}, {0, "c", "", "}"}},
+     "a f {1};"},
+    {"a new id in each delta, and the name",
+     {{0, "a", "f", "{1"}, {0, "b", "f", "2"}, {0, "c", "f", "}"}},
+     "a f {12};"},
+    {"the id comes late", {{0, "", "f", ""}, {0, "late", "", "{1}"}}, "late f {1};"},
+    {"the id comes after arguments", {{0, "", "f", "{1"}, {0, "late", "", "}"}}, "made f {1};"},
+    {"the name comes late", {{0, "x", "", ""}, {0, "", "f", "{1}"}}, "x f {1};"},
+    {"the name comes after arguments", {{0, "x", "", "{1"}, {0, "x", "f", "2}"}}, "x f {12};"},
+    {"the name comes last", {{0, "", "", "{1}"}, {0, "x", "f", ""}}, "x f {1};"},
+    {"the name in pieces",
+     {{0, "x", "long_", ""}, {0, "", "na", ""}, {0, "x", "me", ""}, {0, "", "", "{}"}},
+     "x long_name {};"},
+    {"the name as far as it is known",
+     {{0, "x", "lo", ""}, {0, "x", "long", ""}, {0, "x", "long", "{}"}},
+     "x long {};"},
+    {"all under one key, own ids",
+     {{0, "x", "f", "{1}"}, {0, "y", "g", "{2}"}},
+     "x f {1};y g {2};"},
+    {"all under one key, own ids, cut",
+     {{0, "x", "f", ""}, {0, "x", "", "{1}"}, {0, "y", "f", ""}, {0, "y", "", "{2}"}},
+     "x f {1};y f {2};"},
+    {"all under one key, no ids",
+     {{0, "", "f", "{1}"}, {0, "", "f", "{1}"}, {0, "", "g", "{"}, {0, "", "", "}"}},
+     "made f {1};made f {1};made g {};"},
+    {"one id for all",
+     {{0, "x", "f", "{1}"}, {1, "x", "g", "{2}"}, {2, "x", "f", "{3}"}},
+     "x f {1};made g {2};made f {3};"},
+    {"one id under two keys",
+     {{0, "x", "f", ""}, {1, "x", "f", "{1"}, {1, "", "", "}"}},
+     "x f {1};"},
+    {"told whole twice", {{0, "x", "f", "{1}"}, {0, "x", "f", "{1}"}}, "x f {1};"},
+    {"told whole, then again in pieces",
+     {{0, "x", "f", "{1}"}, {0, "x", "f", ""}, {0, "", "", "{ 1"}, {0, "", "", "}"}},
+     "x f {1};"},
+    {"told whole, then its arguments",
+     {{0, "x", "f", "{1}"}, {0, "", "", "{1"}, {0, "", "", "}"}},
+     "x f {1};"},
+    {"told twice under two keys", {{0, "x", "f", "{1}"}, {1, "x", "f", "{1}"}}, "x f {1};"},
+    {"told twice in one fragment", {{0, "x", "f", "{1}{1}"}}, "x f {1};"},
+    {"an empty object, then the arguments",
+     {{0, "x", "f", "{}"}, {0, "", "", "{1"}, {0, "", "", "}"}},
+     "x f {1};"},
+    {"no arguments", {{0, "x", "f", ""}}, "x f {};"},
+    {"no arguments but an empty object", {{0, "x", "f", "{}"}}, "x f {};"},
+    {"side by side",
+     {{0, "x", "f", ""},
+      {1, "y", "g", ""},
+      {0, "", "", "{1"},
+      {1, "", "", "{2"},
+      {0, "", "", "}"},
+      {1, "", "", "}"}},
+     "x f {1};y g {2};"},
+    {"braces in strings",
+     {{0, "x", "f", R"({\"a\":\"}\\)"}, {0, "", "", R"(\"{\"})"}, {0, "", "", "more"}},
+     R"(x f {\"a\":\"}\\\"{\"};)"},
+};
+
+TEST(Transcript, CallsInPiecesArePutTogether) {
+  for (const CutCalls& row : kCutCalls) {
+    SCOPED_TRACE(row.how);
+    Scribe scribe(0, true);
+    for (const Piece& piece : row.pieces) {
+      if (!piece.id.empty() || !piece.name.empty())
+        scribe.take(ToolCall{piece.key, escaped(piece.id), escaped(piece.name), {}});
+      scribe.take(ToolArguments{piece.key, escaped(piece.arguments), true});
+    }
+    EXPECT_FALSE(scribe.transcript().has_nameless_call());
+    scribe.close();
+    std::string calls;
+    std::set<std::string> ids;
+    for (const Answer::Piece& call : scribe.transcript().answer().pieces) {
+      const bool made = call.id.starts_with("call_");
+      calls += (made ? "made" : call.id) + " " + call.name + " " + call.text + ";";
+      EXPECT_TRUE(ids.insert(call.id).second) << call.id;
+    }
+    EXPECT_EQ(calls, row.calls);
+  }
+}
+
+TEST(Transcript, ACallWithoutANameIsNoCall) {
+  for (const bool has_id : {false, true}) {
+    Scribe scribe;
+    if (has_id) scribe.take(ToolCall{0, escaped("x"), {}, {}});
+    scribe.take(ToolArguments{0, escaped("{1}"), true});
+    EXPECT_TRUE(scribe.transcript().has_nameless_call());
+    EXPECT_FALSE(scribe.transcript().has_content());
+    scribe.take(ToolArguments{0, {}}).close();
+    EXPECT_EQ(scribe.log(), "opening\nclosing stop\n");
+  }
 }
 
 TEST(Transcript, WithoutAKeyEveryCallIsNew) {
   Scribe scribe;
   scribe.take(ToolCall{kLatestCall, escaped("a"), escaped("f"), {}})
-      .take(ToolCall{kLatestCall, escaped("a"), escaped("f"), {}});
-  EXPECT_EQ(scribe.log(), "opening\nbegin 0 tool_call a f #0\nbegin 1 tool_call a f #1\n");
+      .take(ToolCall{kLatestCall, escaped("b"), escaped("f"), {}})
+      .take(Finished{FinishReason::stop, {}})
+      .close();
+  EXPECT_EQ(scribe.log(),
+            "opening\nbegin 0 tool_call a f #0\nbegin 1 tool_call b f #1\n"
+            "delta 0 {}\nend 0\ndelta 1 {}\nend 1\nclosing tool_calls\n");
 }
 
 TEST(Transcript, MissingIdsAreMadeAndDiffer) {
   const auto run = [] {
     Scribe scribe;
     for (CallKey key = 0; key < 3; ++key) scribe.take(ToolCall{key, {}, escaped("f"), {}});
-    return scribe.log();
+    return scribe.close().log();
   };
   const std::string log = run();
   EXPECT_EQ(log, run()) << "the same seed, the same ids";
@@ -225,18 +330,64 @@ TEST(Transcript, TheLastFinishReasonCounts) {
 
 TEST(Transcript, UsageIsReplacedPartByPart) {
   Scribe scribe;
-  scribe.take(Counted{{10, 1, 5, -1, -1}}).take(Counted{{-1, 7, -1, 3, 2}}).take(Counted{{}});
-  const Usage& usage = scribe.transcript().usage();
+  scribe.take(Counted{.usage = {.input = 10, .output = 1, .cache_read = 5}})
+      .take(Counted{.usage = {.output = 7, .cache_write = 3, .reasoning = 2, .total = 17}})
+      .take(Counted{});
+  const Usage usage = scribe.transcript().usage();
   EXPECT_EQ(usage.input, 10);
   EXPECT_EQ(usage.output, 7);
   EXPECT_EQ(usage.cache_read, 5);
   EXPECT_EQ(usage.cache_write, 3);
   EXPECT_EQ(usage.reasoning, 2);
+  EXPECT_EQ(usage.total, 17);
+}
+
+TEST(Transcript, ALateZeroErasesNoCount) {
+  Scribe scribe;
+  scribe.take(Counted{.usage = {.input = 10, .output = 5, .cache_read = 4, .total = 15}})
+      .take(Counted{.usage = {.input = 0, .output = 0, .cache_read = 0, .reasoning = 0, .total = 0},
+                    .input_uncached = 0});
+  const Usage usage = scribe.transcript().usage();
+  EXPECT_EQ(usage.input, 10);
+  EXPECT_EQ(usage.output, 5);
+  EXPECT_EQ(usage.cache_read, 4);
+  EXPECT_EQ(usage.reasoning, 0);
+  EXPECT_EQ(usage.total, 15);
+}
+
+TEST(Transcript, PartsOfASumMayComeOneByOne) {
+  // Anthropic: what came from the cache stands in the first event alone.
+  Scribe cached;
+  cached
+      .take(Counted{.usage = {.output = 1, .cache_read = 5000, .cache_write = 200},
+                    .input_uncached = 10})
+      .take(Counted{.usage = {.output = 5}, .input_uncached = 10});
+  EXPECT_EQ(cached.transcript().usage().input, 5210);
+  // Gemini: thoughts, and what its own tools found, in other frames than the rest.
+  Scribe parts;
+  parts.take(Counted{.usage = {.reasoning = 50}, .input_tools = 7})
+      .take(Counted{.usage = {.input = 10}, .output_unreasoned = 5})
+      .take(Counted{.usage = {}, .output_unreasoned = 6});
+  EXPECT_EQ(parts.transcript().usage().output, 56);
+  EXPECT_EQ(parts.transcript().usage().input, 17);
+  Scribe thoughts;
+  thoughts.take(Counted{.usage = {.input = 10, .reasoning = 50}});
+  EXPECT_EQ(thoughts.transcript().usage().output, 50);
+}
+
+TEST(Transcript, NoMoreIsCachedThanWasAsked) {
+  Scribe scribe;
+  scribe.take(Counted{.usage = {.input = 10, .cache_read = 5000}});
+  EXPECT_EQ(scribe.transcript().usage().cache_read, 10);
+  Scribe alone;
+  alone.take(Counted{.usage = {.cache_read = 5000}});
+  EXPECT_EQ(alone.transcript().usage().input, 5000);
 }
 
 TEST(Transcript, ExcludedReasoningIsAddedOnce) {
   Scribe scribe(quirk::usage_excludes_reasoning);
-  for (int i = 0; i < 2; ++i) scribe.take(Counted{{10, 2, -1, -1, 100}});
+  for (int i = 0; i < 2; ++i)
+    scribe.take(Counted{.usage = {.input = 10, .output = 2, .reasoning = 100}});
   EXPECT_EQ(scribe.transcript().usage().output, 102);
 }
 
@@ -344,7 +495,7 @@ TEST(Transcript, GathersWhatItHandsOut) {
       .take(ToolCall{4, escaped("a"), escaped("f"), {}})
       .take(ToolCall{5, escaped("b"), escaped("g"), {}})
       .take(ToolArguments{4, escaped("{1}")})
-      .take(Counted{{3, 4, -1, -1, -1}})
+      .take(Counted{.usage = {.input = 3, .output = 4}})
       .take(Finished{FinishReason::stop, {}})
       .close();
   const Answer& answer = scribe.transcript().answer();

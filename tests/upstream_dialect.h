@@ -65,7 +65,7 @@ struct EventPrinter {
   std::string& out;
 
   static std::string quoted(JsonText text) { return '"' + std::string(text.escaped()) + '"'; }
-  void line(std::initializer_list<std::string> words) const {
+  void line(const std::vector<std::string>& words) const {
     std::string_view separator;
     for (const std::string& word : words) {
       out += separator;
@@ -95,9 +95,20 @@ struct EventPrinter {
   void operator()(const Refusal& event) const { line({"refusal", quoted(event.text)}); }
   void operator()(const Counted& event) const {
     const Usage& usage = event.usage;
-    line({"counted", std::to_string(usage.input), std::to_string(usage.output),
-          std::to_string(usage.cache_read), std::to_string(usage.cache_write),
-          std::to_string(usage.reasoning)});
+    std::vector<std::string> words{"counted",
+                                   std::to_string(usage.input),
+                                   std::to_string(usage.output),
+                                   std::to_string(usage.cache_read),
+                                   std::to_string(usage.cache_write),
+                                   std::to_string(usage.reasoning)};
+    const auto add = [&words](const char* name, std::int64_t count) {
+      if (count >= 0) words.push_back(name + std::to_string(count));
+    };
+    add("total=", usage.total);
+    add("uncached=", event.input_uncached);
+    add("tools=", event.input_tools);
+    add("unreasoned=", event.output_unreasoned);
+    line(words);
   }
   void operator()(const Finished& event) const {
     line({"finished", word_of(event.reason), quoted(event.raw)});
@@ -107,6 +118,7 @@ struct EventPrinter {
   }
   void operator()(const Done&) const { line({"done"}); }
   void operator()(const Garbled& event) const { line({"garbled", event.problem}); }
+  void operator()(const Remark& event) const { line({"remark", std::string(event.text)}); }
 };
 
 inline void print(const Events& events, std::string& out) {
@@ -166,7 +178,12 @@ class Gatherer {
       } else if (const auto* input = std::get_if<ToolInput>(&event)) {
         append(input->key, std::string(input->object));
       } else if (const auto* counted = std::get_if<Counted>(&event)) {
-        if (counted->usage.output >= 0) gathered_.output_tokens = counted->usage.output;
+        const Usage& usage = counted->usage;
+        if (usage.reasoning >= 0) reasoning_tokens_ = usage.reasoning;
+        if (counted->output_unreasoned >= 0) unreasoned_tokens_ = counted->output_unreasoned;
+        if (usage.output >= 0) gathered_.output_tokens = usage.output;
+        if (usage.output < 0 && (usage.reasoning >= 0 || counted->output_unreasoned >= 0))
+          gathered_.output_tokens = unreasoned_tokens_ + reasoning_tokens_;
       }
       finished_ += std::holds_alternative<Finished>(event);
       done_ += std::holds_alternative<Done>(event);
@@ -198,6 +215,8 @@ class Gatherer {
       }
   }
   Gathered gathered_;
+  std::int64_t reasoning_tokens_ = 0;
+  std::int64_t unreasoned_tokens_ = 0;
   std::vector<Call> calls_;
   int finished_ = 0;
   int done_ = 0;
@@ -394,7 +413,8 @@ inline void read_errors(const Dialect& dialect, const std::vector<std::string>& 
 // No prefix of a frame and no frame with one byte changed breaks the reader; a cut one is never
 // half told.
 inline void survive_damage(const Dialect& dialect, std::string_view data) {
-  for (std::size_t size = 0; size < data.size(); ++size) {
+  EXPECT_EQ(decode_frame(dialect, ""), "remark \n");
+  for (std::size_t size = 1; size < data.size(); ++size) {
     const std::string text = decode_frame(dialect, std::string(data.substr(0, size)));
     EXPECT_EQ(text.rfind("garbled ", 0), 0U) << text;
     EXPECT_EQ(text.find('\n'), text.size() - 1) << text;

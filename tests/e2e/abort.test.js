@@ -45,10 +45,11 @@ let client;
 
 before(async () => {
   upstream = await startUpstream();
-  const config = simulatorConfig(upstream.url);
+  const clients = { default: { policy: ['timeouts', 'rate_limit_wait_ms'] } };
+  const config = { ...simulatorConfig(upstream.url), clients };
   const vars = { SPILLWAY_KEYS: 'sim-client' };
   [worker, deployed] = await Promise.all([
-    startWorker({ config }), startDeployed({ config, vars }),
+    startWorker({ config: simulatorConfig(upstream.url) }), startDeployed({ config, vars }),
   ]);
   client = worker.client();
 });

@@ -43,8 +43,8 @@ const SURVIVABLE = [
   ['overloaded', 'overloaded'],
   ['server', 'server'],
   ['not_found', 'model_not_found'],
-  // What OpenAI says with a 403 is about the model, what the others say is about the key.
-  ['forbidden', { openai: 'model_not_found' }],
+  // What these say with a 403 is about the model, what Gemini says is about the key.
+  ['forbidden', { openai: 'model_not_found', anthropic: 'model_not_found' }],
   ['context_too_long', 'context_too_long'],
   ['too_large', 'too_large'],
   ['bad_gateway_html', 'server'],
@@ -70,7 +70,6 @@ const SURVIVABLE = [
   ['error_after&after=0', 'overloaded'],
   ['empty', 'empty'],
   ['not_a_stream', 'protocol'],
-  ['not_a_stream&type=json', 'protocol'],
   ['bad_json&after=0', 'protocol'],
   ['oversized&bytes=9000000', 'protocol'],
 ];
@@ -87,7 +86,7 @@ const TERMINAL = [
   ['unauthorized', AuthenticationError, 401, 'provider_auth_failed', 'auth',
     { on_auth_error: 'next' }, DIALECTS],
   ['forbidden', AuthenticationError, 401, 'provider_auth_failed', 'auth',
-    { on_auth_error: 'next' }, ['anthropic', 'gemini']],
+    { on_auth_error: 'next' }, ['gemini']],
 ];
 
 /** After three words: the error's code, for a client that streams.
@@ -107,6 +106,7 @@ const WORDS = '&after=3&interval_ms=20';
 const HARMLESS = [
   'slow_headers&ms=50', 'slow_first&ms=50', 'drip&bytes=1', 'split&seed=7&max=64',
   'bursts&n=4&ms=5', 'missing_terminator', 'double_terminator', 'goes_on', 'unknown_events',
+  'not_a_stream&type=json',
 ];
 
 /** When no engine is left: how the client is told.
@@ -118,7 +118,6 @@ const HOPELESS = [
   ['server', InternalServerError, 502, 'upstream_error'],
   ['reset', InternalServerError, 502, 'network_error'],
   ['not_a_stream', InternalServerError, 502, 'protocol_error'],
-  ['empty', InternalServerError, 502, 'empty_answer'],
   ['silence', InternalServerError, 504, 'timeout'],
   ['not_found', NotFoundError, 404, 'model_not_found'],
   ['context_too_long', BadRequestError, 400, 'context_length_exceeded'],
@@ -299,6 +298,17 @@ describe('when no engine is left', { concurrency: 8, ...TIMEOUT }, () => {
       }
     });
   }
+
+  test('empty: the answer, when no engine says more', async () => {
+    for (const streamed of [true, false]) {
+      const chain = ['openai', 'anthropic', 'gemini'].map((dialect) =>
+        faultyOf(/** @type {Dialect} */ (dialect), 'empty').id);
+      const answer = await answerTo(streamed, { model: chain[0], spillway: { chain } });
+      assert.equal(answer.text, '', label(streamed));
+      const kinds = attemptsOf(answer.headers).map(([, kind]) => kind);
+      assert.deepEqual(kinds, ['empty', 'empty', 'ok']);
+    }
+  });
 
   test('the most useful failure is the answer', async () => {
     const chain = ['server', 'context_too_long', 'overloaded'].map((fault, index) =>

@@ -191,7 +191,7 @@ describe('paths and methods', TIMEOUT, () => {
     ['POST', '/v1/models', 405, 'GET, HEAD, OPTIONS'],
     ['PUT', '/health', 405, 'GET, HEAD, OPTIONS'],
     ['POST', '/v1/completions', 404],
-    ['GET', '/', 404],
+    ['POST', '/', 405, 'GET, HEAD, OPTIONS'],
     ['GET', '/v1/models/nobody:model', 404],
   ])) {
     test(`${method} ${path}: ${status}`, async () => {
@@ -203,6 +203,21 @@ describe('paths and methods', TIMEOUT, () => {
       assert.ok(error.message.includes(allow ? 'Expected' : path.split('/').at(-1)), error.message);
     });
   }
+});
+
+describe('what runs here', TIMEOUT, () => {
+  test('a browser gets a page that says how to ask', async () => {
+    const response = await fetch(worker.url, { headers: { accept: 'text/html,*/*' } });
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
+    const page = await response.text();
+    assert.ok(page.includes(`curl -N ${new URL(worker.url).origin}/v1/chat/completions`), page);
+    assert.match(page, /Answers are simulated/);
+  });
+
+  test('a program gets JSON', async () => {
+    const { name, simulated } = /** @type {any} */ (await (await fetch(worker.url)).json());
+    assert.deepEqual({ name, simulated }, { name: 'spillway', simulated: true });
+  });
 });
 
 describe('who may ask when no client key is set', TIMEOUT, () => {

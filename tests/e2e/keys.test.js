@@ -168,7 +168,7 @@ describe('a pool of keys', TIMEOUT, () => {
     const unauthorized = await refused('hooli:one');
     assert.ok(unauthorized instanceof AuthenticationError);
     assert.equal(unauthorized.code, 'provider_auth_failed');
-    assert.match(unauthorized.message, /hooli:one: Incorrect API key provided: \[redacted\]/);
+    assert.match(unauthorized.message, /hooli:one: the provider refuses this router's key; its/);
     const broke = await refused('broke:one');
     assert.ok(broke instanceof RateLimitError);
     assert.equal(broke.code, 'insufficient_quota');
@@ -217,7 +217,10 @@ describe('the keys of clients', TIMEOUT, () => {
     assert.deepEqual(Object.keys(less).sort(), ['providers_ready', 'simulated', 'status']);
     const headers = { authorization: `Bearer ${CLIENT_KEYS[1]}` };
     const more = /** @type {any} */ (await (await fetch(url, { headers })).json());
-    assert.deepEqual(more.providers.initech, { ready: true, keys: 3 });
+    const { keys_cooling: cooling, ...initech } = more.providers.initech;
+    assert.deepEqual(initech, { ready: true, keys: 3 });
+    const told = cooling.map((/** @type {any} */ { key, reason, ms }) => [key, reason, ms > 0]);
+    assert.deepEqual(told, [[1, 'auth', true], [2, 'rate_limited', true]]);
     assert.deepEqual(more.providers.keyless, { ready: false, set: 'KEYLESS_KEY' });
   });
 });

@@ -20,6 +20,7 @@ import { compatibilityMembers } from '../../scripts/lib/compatibility.mjs';
 import { Log, SSE, begin, buildFakeCore, order, provider } from '../js/harness.js';
 
 /** @import { IncomingMessage } from 'node:http' */
+/** @import { Call } from '../js/harness.js' */
 
 const SHIM = fileURLToPath(new URL('../../js/', import.meta.url));
 
@@ -177,3 +178,80 @@ for (const [mode, name, tail] of [['p', 'relay', ''], ['s', 'native splice', ': 
     });
   });
 }
+
+describe('gather', { timeout: 20_000 }, () => {
+  /** What is answered when all has been seen. @param {IncomingMessage} message */
+  const seen = async (message) => JSON.parse(await whole(message));
+
+  /** Sends an event every few milliseconds while anybody listens. @param {Call} call */
+  async function trickle({ reply }, events = Infinity) {
+    for (let sent = 0; sent < events && !reply.destroyed; sent++) {
+      reply.write('data: more\n\n');
+      await new Promise((resolve) => { setTimeout(resolve, 2); });
+    }
+  }
+
+  test('small pieces come to the core together, none is lost', async (t) => {
+    const { url } = await provider(t, (call) => {
+      begin(call);
+      void trickle(call, 200).then(() => call.reply.end());
+    });
+    const { chunks, bytes } = await seen(await ask('g', url));
+    assert.equal(bytes, 11 + 200 * 12);
+    assert.ok(chunks < 50, `${chunks} steps`);
+  });
+
+  test('a large body comes whole, in large pieces', async (t) => {
+    const large = 'data: large\n\n'.repeat(100_000);
+    const { url } = await provider(t, ({ reply }) => reply.writeHead(200, SSE).end(large));
+    const { chunks, bytes } = await seen(await ask('g', url));
+    assert.equal(bytes, large.length);
+    assert.ok(chunks < large.length / 4096, `${chunks} steps`);
+  });
+
+  test('what there is comes to the core while the rest is waited for', async (t) => {
+    const upstream = await provider(t, (call) => {
+      begin(call);
+      void trickle(call);
+    });
+    const { chunks } = await seen(await ask('G', upstream.url));
+    assert.equal(chunks, 4);
+    assert.equal(await (await upstream.next()).closed, false, 'what does not end is let go');
+  });
+
+  test('an upstream that is cut is an error in the core, after all its bytes', async (t) => {
+    const { url } = await provider(t, (call) => {
+      begin(call);
+      call.reply.write('data: thr', () => call.reply.destroy());
+    });
+    const message = await ask('g', url);
+    assert.equal(message.statusCode, 502);
+    assert.match(await whole(message), /"code":"cut"/);
+    await log.next((line) => line.event === 'end' && line.bytes === 20);
+  });
+
+  test('a client that leaves meanwhile closes the chat and the upstream connection', async (t) => {
+    const upstream = await provider(t, begin);
+    const call = request({ port, host: '127.0.0.1', method: 'POST' });
+    call.on('error', () => {});
+    call.end(order('g', upstream.url));
+    const asked = await upstream.next();
+    await trickle(asked, 50);
+    call.socket?.resetAndDestroy();
+    assert.equal(await asked.closed, false);
+    assert.equal((await log.find('close')).chunks, 1, 'it left before the first look');
+  });
+
+  test('a trap in another chat ends it at its next piece, and the upstream request', async (t) => {
+    const upstream = await provider(t, begin);
+    const answer = ask('g', upstream.url);
+    const call = await upstream.next();
+    assert.equal((await ask('o', upstream.url)).statusCode, 500);
+    await log.find('trap');
+    void trickle(call);
+    const message = await answer;
+    assert.equal(message.statusCode, 500);
+    assert.equal(JSON.parse(await whole(message)).error.code, 'internal_error');
+    assert.equal(await call.closed, false);
+  });
+});

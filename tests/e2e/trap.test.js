@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { InternalServerError } from 'openai';
 import { root } from '../../scripts/lib/machine.mjs';
-import { cmakeBuild } from '../../scripts/lib/wasm.mjs';
+import { cmakeBuild } from '../../scripts/lib/cmake.mjs';
 import { simulatorConfig } from '../../scripts/simulator/config.mjs';
 import { numberedWords } from '../../scripts/simulator/model.mjs';
 import {
@@ -35,7 +35,7 @@ let client;
 let module;
 
 before(async () => {
-  module = join(await cmakeBuild('wasm', 'spillway_wasm_trap'), 'spillway.trap.wasm');
+  module = join(await cmakeBuild('wasm', { target: 'spillway_wasm_trap' }), 'spillway.trap.wasm');
   upstream = await startUpstream();
   worker = await startDeployed({
     config: simulatorConfig(upstream.url), vars: { SPILLWAY_KEYS: 'sim-client' }, module,

@@ -31,7 +31,8 @@ export const folder = fileURLToPath(new URL('../cases/', import.meta.url));
  * @property {number} seed
  * @property {object} head
  * @property {string} body
- * @property {boolean} body_too_large
+ * @property {number} body_after_ms  since the head; Infinity: it does not come
+ * @property {boolean} body_breaks_off  at its end
  * @property {Answer[]} answers
  * @property {Section[]} requests   as they are expected
  * @property {Section} [response]
@@ -101,7 +102,6 @@ function readCall({ modifiers, text }) {
     [headers, text] = takeHeaders(text.slice(end + 1));
   }
   const at = modifiers.get('at');
-  const digest = modifiers.get('key_sha256');
   return {
     at_ms: at === undefined ? undefined : Number(at),
     seed: Number(modifiers.get('seed') ?? 42),
@@ -111,10 +111,10 @@ function readCall({ modifiers, text }) {
       headers,
       local: !modifiers.has('remote'),
       trusted: modifiers.has('trusted'),
-      ...(digest === undefined ? {} : { key_sha256: digest }),
     },
     body: text.replace(/\n+$/, ''),
-    body_too_large: modifiers.has('body too large'),
+    body_after_ms: modifiers.has('no body') ? Infinity : Number(modifiers.get('body after') ?? 0),
+    body_breaks_off: modifiers.has('body breaks off'),
     answers: [],
     requests: [],
   };

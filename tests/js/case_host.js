@@ -52,11 +52,15 @@ export class CaseHost {
         });
       },
       cancel: (id) => void this.#chat.exchanges.delete(id),
+      read: () => {
+        this.#chat.bodyAt = this.#chat.now + this.#chat.call.body_after_ms;
+      },
       respond: (_, status, at, length) => {
         Object.assign(this.#chat, { status, headers: JSON.parse(text(at, length)) });
       },
       write: (_, at, length) => void (this.#chat.body += text(at, length)),
       splice: (_, exchange) => void (this.#chat.spliced = exchange),
+      gather: () => {},
       end: () => void (this.#chat.over = true),
       wake: (_, at) => void (this.#chat.wakeAt = at || Infinity),
       log: (_, at, length) => void this.lines.push(text(at, length)),
@@ -88,13 +92,10 @@ export class CaseHost {
       if (call.at_ms !== undefined) now = START_MS + call.at_ms;
       const chat = {
         call, now, before, requests: [], status: 0, headers: {}, body: '', spliced: 0, left: false,
-        over: false, wakeAt: Infinity, exchanges: new Map(), id: 0,
+        over: false, wakeAt: Infinity, bodyAt: Infinity, exchanges: new Map(), id: 0,
       };
       this.#chat = chat;
-      const head = JSON.stringify(call.head);
-      this.#put(call.body_too_large ? head : head + call.body);
-      const length = call.body_too_large ? -1 : call.body.length;
-      chat.id = this.#wasm.open(now, call.seed, head.length, length);
+      chat.id = this.#wasm.open(now, call.seed, this.#put(JSON.stringify(call.head)));
       for (let steps = 0; !chat.over && !chat.left; ++steps) {
         const waits = steps > STEPS_MAX || !this.#step(chunking);
         if (waits) throw new Error('the chat waits for nothing');
@@ -113,8 +114,13 @@ export class CaseHost {
     /** Those that are open, the next event first. */
     const open = [...chat.exchanges.values()].sort((a, b) => a.due - b.due);
     const due = open[0]?.due ?? Infinity;
-    if (due === Infinity && wakeAt === Infinity) return false;
-    if (due <= wakeAt) {
+    if (Math.min(due, wakeAt, chat.bodyAt) === Infinity) return false;
+    if (chat.bodyAt < Infinity && chat.bodyAt <= wakeAt) {
+      chat.now = chat.bodyAt;
+      chat.bodyAt = Infinity;
+      const rest = chat.call.body_breaks_off ? 2 : 1;
+      this.#wasm.on_body(chat.now, chat.id, rest, this.#put(chat.call.body));
+    } else if (due <= wakeAt) {
       chat.now = due;
       this.#deliver(open[0], chunking);
     } else {

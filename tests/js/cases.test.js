@@ -107,14 +107,14 @@ for (const path of modules) {
     test('imports the host functions and nothing else', () => {
       const imports = WebAssembly.Module.imports(module)
         .map(({ module: from, name }) => `${from}.${name}`);
-      assert.deepEqual(imports.sort(), ['cancel', 'end', 'fetch', 'log', 'respond', 'splice',
-        'wake', 'write'].map((name) => `host.${name}`));
+      assert.deepEqual(imports.sort(), ['cancel', 'end', 'fetch', 'gather', 'log', 'read',
+        'respond', 'splice', 'wake', 'write'].map((name) => `host.${name}`));
     });
 
     test('exports the functions of the ABI', () => {
       const exports = WebAssembly.Module.exports(module).map(({ name }) => name);
       for (const name of ['memory', 'abi_version', 'input', 'configure', 'log_providers', 'open',
-        'on_response', 'on_chunk', 'on_end', 'on_error', 'on_wake', 'close']) {
+        'on_body', 'on_response', 'on_chunk', 'on_end', 'on_error', 'on_wake', 'close']) {
         assert.ok(exports.includes(name), name);
       }
     });

@@ -10,8 +10,12 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { toolEnvironment, tools } from '../../scripts/lib/tools.mjs';
 
-const FLAGS = '--target=wasm32 -O1 -nostdlib -mbulk-memory -Wl,--no-entry'.split(' ');
+const FLAGS = [
+  ...'--target=wasm32 -O1 -nostdlib -mbulk-memory -Wl,--no-entry'.split(' '),
+  '-fuse-ld=/usr/bin/wasm-ld-19',
+];
 
 /** Compiles fake_core.c with the compiler that builds the real core. */
 export function buildFakeCore() {
@@ -19,7 +23,9 @@ export function buildFakeCore() {
   const folder = mkdtempSync(join(tmpdir(), 'spillway-'));
   try {
     const wasm = join(folder, 'fake_core.wasm');
-    execFileSync('clang-19', [...FLAGS, '-o', wasm, source], { stdio: 'inherit' });
+    execFileSync(tools.clang, [...FLAGS, '-o', wasm, source], {
+      env: toolEnvironment(), stdio: 'inherit',
+    });
     return new Uint8Array(readFileSync(wasm));
   } finally {
     rmSync(folder, { recursive: true });

@@ -13,7 +13,7 @@ namespace spillway::sim {
 enum class Due : std::uint8_t {
   open,      // a client asks
   exchange,  // the next step of an exchange's plan
-  tap,       // the core's copy of a natively spliced body
+  tap,       // the core's copy of a body that is spliced natively or gathered
   timer,     // what wake() asked for
   leave,     // a client goes away
   stall,     // a client stops taking bytes

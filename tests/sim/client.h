@@ -29,10 +29,11 @@ struct Ask {
   bool verbatim = false;  // wants what no translation keeps
   bool tools = false;
   bool reasons = false;  // asks for an effort
-  bool too_large = false;
+  std::string guess;     // a part of a key, which its provider may quote back
   // What the request must be refused with, at once: 0 when it is sound.
   int refused_status = 0;
   Rules rules;
+  Timeouts fair;  // as the route has them, before the request changed them
   Racing racing;
   Millis comment_after_ms = 0;  // the response begins then, whoever answers; 0: only with an answer
   std::vector<std::size_t> chain;  // engines, in the order in which they are to be tried

@@ -93,7 +93,7 @@ void spoil(Random& random, const World& world, Ask& ask) {
       ask.refused_status = 400;
       break;
     case 3:
-      ask.too_large = true;
+      ask.head.insert(ask.head.find("},\"local\""), R"(,"content-length":"17000000")");
       ask.refused_status = 413;
       break;
     default:
@@ -140,6 +140,7 @@ Ask draw_ask(Random& random, const World& world, std::uint32_t chat, const AskWi
   ask.verbatim = random.one_in(10);
   std::string policy;
   std::string body = "{" + name_chain(random, world, ask, policy);
+  ask.fair = ask.rules.timeouts;
   if (wishes.patient || random.one_in(4)) {
     ask.rules = draw_rules(random);
     if (wishes.patient) ask.rules.timeouts.total_ms = 120'000;
@@ -164,6 +165,10 @@ Ask draw_ask(Random& random, const World& world, std::uint32_t chat, const AskWi
     body += R"(,"tools":[{"type":"function","function":{"name":"look_up","parameters":)"
             R"({"type":"object","properties":{"q":{"type":"string"}}}}}])";
   if (random.percent(30)) body += R"(,"max_tokens":100)";
+  if (random.percent(50)) {
+    ask.guess = random.pick(world.guesses);
+    body += R"(,"user":")" + ask.guess + "\"";
+  }
   body += ",\"spillway\":{" + policy + "}";
   body += R"(,"messages":[{"role":"user","content":"Chat )" + std::to_string(chat) + R"("}]})";
   ask.body = std::move(body);

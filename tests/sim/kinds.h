@@ -25,7 +25,7 @@ inline constexpr KindSet kBlamesNobody =
     set_of(FailureKind::empty) | set_of(FailureKind::context_too_long) |
     set_of(FailureKind::content_filter) | set_of(FailureKind::bad_request) |
     set_of(FailureKind::too_large);
-// The same engine may be asked again, up to attempts_per_engine.
+// The same engine may be asked again, as attempts_per_engine says for each of them.
 inline constexpr KindSet kRetried = set_of(FailureKind::overloaded) | set_of(FailureKind::server) |
                                     set_of(FailureKind::timeout) | set_of(FailureKind::network);
 

@@ -34,6 +34,12 @@ constexpr std::uint64_t kBlock = 128;
 constexpr std::uint64_t kSeedsForCoverage = 5000;
 // Every so many seeds one is run twice.
 constexpr std::uint64_t kTwiceOneIn = 64;
+// … and so often in a world that differs in nothing but its secrets.
+constexpr std::uint64_t kOtherSecretsOneIn = 8;
+
+Violation interference() {
+  return {"interference", "with other secrets clients see something else, or others are asked"};
+}
 
 struct Failure {
   std::uint64_t seed = UINT64_MAX;
@@ -42,8 +48,9 @@ struct Failure {
 
 class Runner {
  public:
-  Runner(const Options& options, std::vector<World> worlds)
-      : options_(options), worlds_(std::move(worlds)), next_(options.from) {}
+  Runner(const Options& options, const std::vector<World>& worlds,
+         const std::vector<World>& other_secrets)
+      : options_(options), worlds_(worlds), other_secrets_(other_secrets), next_(options.from) {}
 
   int run();
 
@@ -53,7 +60,8 @@ class Runner {
   int report(double seconds) const;
 
   const Options& options_;
-  const std::vector<World> worlds_;
+  const std::vector<World>& worlds_;
+  const std::vector<World>& other_secrets_;
   std::atomic<std::uint64_t> next_;
   std::atomic<std::uint64_t> first_failure_{UINT64_MAX};
   std::mutex mutex_;
@@ -84,9 +92,18 @@ void Runner::work() {
         keep(seed, std::move(*violation));
         break;
       }
-      if (seed % kTwiceOneIn != 0) continue;
       Coverage ignored_coverage;
       Tally ignored_tally;
+      if (seed % kOtherSecretsOneIn == 0) {
+        Simulation other(other_secrets_, seed, ignored_coverage, ignored_tally, nullptr);
+        auto other_violation = other.run();
+        if (!other_violation && other.seen() != simulation.seen()) other_violation = interference();
+        if (other_violation) {
+          keep(seed, std::move(*other_violation));
+          break;
+        }
+      }
+      if (seed % kTwiceOneIn != 0) continue;
       Simulation again(worlds_, seed, ignored_coverage, ignored_tally, nullptr);
       again.run();
       if (again.digest() != simulation.digest())
@@ -141,12 +158,18 @@ int Runner::report(double seconds) const {
   return 1;
 }
 
-int replay(const Options& options, const std::vector<World>& worlds) {
+int replay(const Options& options, const std::vector<World>& worlds,
+           const std::vector<World>& other_secrets) {
   Coverage coverage;
   Tally tally;
   Trace trace(stdout);
   Simulation simulation(worlds, *options.seed, coverage, tally, options.trace ? &trace : nullptr);
-  const auto violation = simulation.run();
+  auto violation = simulation.run();
+  if (!violation) {
+    Simulation other(other_secrets, *options.seed, coverage, tally, nullptr);
+    violation = other.run();
+    if (!violation && other.seen() != simulation.seen()) violation = interference();
+  }
   if (!violation) {
     std::printf("seed %llu: no rule was broken\n", static_cast<unsigned long long>(*options.seed));
     return 0;
@@ -194,9 +217,13 @@ int run(int count, char** arguments) {
     }
   }
   std::vector<World> worlds;
-  for (std::uint64_t world = 0; world < kWorlds; ++world) worlds.push_back(make_world(world));
-  if (options.seed) return replay(options, worlds);
-  return Runner(options, std::move(worlds)).run();
+  std::vector<World> other_secrets;
+  for (std::uint64_t world = 0; world < kWorlds; ++world) {
+    worlds.push_back(make_world(world, Secrets::first));
+    other_secrets.push_back(make_world(world, Secrets::second));
+  }
+  if (options.seed) return replay(options, worlds, other_secrets);
+  return Runner(options, worlds, other_secrets).run();
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ Plan Planner::make() {
 
 void Planner::refuse() {
   const Fault fault = is(Fault::prefill_refused) ? Fault::bad_request : plan_.fault;
-  Refusal refusal = sim::refuse(random_, order_.dialect, fault, now_, order_.key);
+  Refusal refusal = sim::refuse(random_, order_.dialect, fault, now_, order_.key, order_.guess);
   plan_.refusal = true;
   plan_.status = refusal.status;
   plan_.head = "{" + refusal.headers + "}";
@@ -166,9 +166,8 @@ void Planner::answer() {
     plan_.head = R"({"content-type":"text/html"})";
     if (random_.percent(30)) plan_.head = R"({"content-type":"text/event-stream"})";
     plan_.body = kPage;
-    const bool seen = plan_.head.find("html") != std::string::npos || !order_.streamed;
-    fails(seen ? protocol : network);
-    plan_.refusal = seen && order_.streamed;
+    fails(protocol);
+    plan_.refusal = plan_.head.find("html") != std::string::npos;
     plan_.kinds_cut = plan_.kinds | set_of(protocol);
     return time_steps();
   }
@@ -207,13 +206,14 @@ void Planner::answer_whole() {
   if (is(Fault::empty_answer)) {
     plan_.script = {};
     fails(empty);
+    plan_.may_succeed = true;
   }
   plan_.body = whole_openai_chat(plan_.script, manner_of(random_, order_));
   plan_.content = plan_.finish = plan_.usage = {plan_.body.size(), plan_.body.size()};
   switch (plan_.fault) {
     case Fault::error_before_content:
     case Fault::error_after_content: {
-      InBand told = fail_in_band(random_, order_.dialect);
+      InBand told = fail_in_band(random_, order_.dialect, order_.guess);
       if (!told.piece.name.empty()) return refuse();
       plan_.body = std::move(told.piece.data);
       plan_.kinds = told.kinds;
@@ -266,6 +266,8 @@ void Planner::write_pieces() {
         plan_.script.finish = FinishReason::stop;
         // The beginning that it was given may be all of an answer.
         if (!order_.continuation.prefilled) fails(empty);
+        // When no engine says more it is the answer.
+        plan_.may_succeed = !order_.rescues;
         break;
     }
   } else if (plan_.rescues && !plan_.script.refusal.empty()) {
@@ -301,10 +303,9 @@ std::size_t Planner::index_after_content() {
 }
 
 Piece Planner::broken_piece() {
-  constexpr std::array<std::string_view, 7> broken{
+  constexpr std::array<std::string_view, 6> broken{
       R"({"id":"c1","choices":[{"index":0,"del)",
-      "null",
-      "service unavailable",
+      R"([{"id":"c1"})",
       "{\"choices\":[{\"delta\":{\"content\":\"a\x01\"}}]}",
       "{\"choices\":[{\"delta\":{\"content\":\"\xFF\xFE\"}}]}",
       R"({"choices":[]}})",
@@ -333,7 +334,7 @@ void Planner::spoil_pieces() {
     case Fault::error_after_content: {
       const bool before = is(Fault::error_before_content);
       const std::size_t at = before ? random_.below(first_content() + 1) : index_after_content();
-      InBand told = fail_in_band(random_, order_.dialect);
+      InBand told = fail_in_band(random_, order_.dialect, order_.guess);
       plan_.kinds |= told.kinds;
       insert(at, std::move(told.piece));
       broken_ = at;

@@ -19,6 +19,7 @@ struct Order {
   std::uint32_t exchange = 0;
   std::string_view model;
   std::string_view key;
+  std::string_view guess;  // what the client chose, to be quoted back
   bool streamed = true;
   bool usage = true;       // it was asked for, or comes always
   bool terminator = true;  // the provider ends its streams with one

@@ -312,7 +312,7 @@ Words words_of(Random& random, DialectName dialect, Fault fault, std::string_vie
                  word(400, "invalid_request_error", "",
                       "Output blocked by content filtering policy", content_filter, bad_request),
                  word(403, "PERMISSION_DENIED", "", "Result of our safety system", content_filter,
-                      auth)});
+                      server)});
     case Fault::model_gone:
       return in(
           {word(404, "invalid_request_error", "model_not_found", "The model is not there.",
@@ -352,7 +352,7 @@ Refusal page(Random& random) {
                  "</title></head><body><h1>" + std::string(shown.title) + "</h1></body></html>";
   refusal.kinds = set_of(shown.kind);
   refusal.kinds_cut = refusal.kinds;
-  if (shown.status == 403) refusal.kinds_cut |= set_of(auth);
+  if (shown.status == 403) refusal.kinds_cut |= set_of(server);
   return refusal;
 }
 
@@ -363,8 +363,8 @@ bool passes_by_itself(Fault fault) {
 
 }  // namespace
 
-Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now,
-               std::string_view key) {
+Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now, std::string_view key,
+               std::string_view guess) {
   if (fault == Fault::gateway_page) return page(random);
   Refusal refusal;
   if (fault == Fault::redirect) {
@@ -376,7 +376,10 @@ Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now,
   Asked asked;
   if (passes_by_itself(fault) && random.percent(80))
     asked = ask_to_wait(random, dialect, now, fault == Fault::rate_limited, refusal.hint);
-  const Words words = words_of(random, dialect, fault, key);
+  Words words = words_of(random, dialect, fault, key);
+  // At its very end, or not.
+  if (!guess.empty() && random.percent(70))
+    words.message += " You sent " + std::string(guess) + (random.percent(50) ? "" : ".");
   refusal.status = words.status;
   refusal.headers = R"("content-type":"application/json")" + asked.headers;
   refusal.body = error_object(dialect, words, asked);
@@ -386,8 +389,11 @@ Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now,
   return refusal;
 }
 
-InBand fail_in_band(Random& random, DialectName dialect) {
-  const auto told = [](std::string_view name, std::string data, FailureKind kind) {
+InBand fail_in_band(Random& random, DialectName dialect, std::string_view guess) {
+  const auto told = [guess](std::string_view name, std::string data, FailureKind kind) {
+    const std::size_t message = data.find(R"("message":")");
+    const std::size_t end = data.find('"', message + 11);
+    data.insert(end, guess);
     return InBand{{name, std::move(data)}, set_of(kind)};
   };
   const bool first = random.percent(50);

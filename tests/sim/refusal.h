@@ -32,14 +32,15 @@ struct Refusal {
   Hint hint;
 };
 
-// `key`: some quote it back.
-Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now, std::string_view key);
+// `key`: some quote it back. `guess`: what the client chose, which many quote back.
+Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now, std::string_view key,
+               std::string_view guess);
 
 // An error inside a 200, as an event of the stream.
 struct InBand {
   Piece piece;
   KindSet kinds = 0;
 };
-InBand fail_in_band(Random& random, DialectName dialect);
+InBand fail_in_band(Random& random, DialectName dialect, std::string_view guess);
 
 }  // namespace spillway::sim

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../lent.h"
 #include "json.h"
 #include "quirk.h"
 
@@ -16,7 +17,7 @@ constexpr Millis kDay = 24 * 60 * limits::minute_ms;
 constexpr std::size_t kCrowdOneIn = 4096;
 constexpr std::int64_t kCrowdMax = 3000;
 // Longer than any cooldown, any wait and any chat.
-constexpr Millis kRest = 2 * limits::cooldown_ms_max;
+constexpr Millis kRest = limits::gone_ms + limits::cooldown_ms_max;
 constexpr std::uint32_t kStepsPerChatMax = 3000;
 
 }  // namespace
@@ -153,6 +154,7 @@ void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool stream
   order.exchange = number + 1;
   order.model = world_.engines[exchange.engine].model;
   if (exchange.key != kNoKey) order.key = provider.keys[exchange.key];
+  order.guess = chat.ask.guess;
   order.streamed = streamed;
   order.usage = !openai || has(quirk::usage_always | quirk::no_stream_options) ||
                 body.find(R"("include_usage":true)") != std::string_view::npos;
@@ -166,7 +168,7 @@ void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool stream
   order.continuation = std::move(continuation);
   if (exchange.rescues) order.client_text = client_text;
   order.headers_ms = chat.ask.rules.timeouts.headers_ms;
-  order.first_content_ms = first_content_ms(chat, exchange);
+  order.first_content_ms = first_content_ms(chat, exchange, chat.ask.rules.timeouts);
   order.idle_ms = chat.ask.rules.timeouts.idle_ms;
   order.total_ms = chat.ask.rules.timeouts.total_ms;
   const bool prefilled = order.continuation.prefilled;
@@ -211,7 +213,7 @@ void Simulation::open(std::uint32_t number) {
   chat.reading.begin(false);
   // Whoever may not ask, or asks too much, is told so; anyone else, that there is no room.
   const int refused = chat.ask.refused_status;
-  if (chat.is_chat && refused != 401 && refused != 413 && open_chats_ >= world_.chats_max)
+  if (chat.is_chat && refused != 401 && open_chats_ >= world_.chats_max)
     chat.ask.refused_status = 503;
   if (chat.ask.racing.on && chat.ask.refused_status == 0)
     hedges_saved_ = std::min(hedges_saved_ + chat.ask.racing.extra_per_mille,
@@ -221,16 +223,29 @@ void Simulation::open(std::uint32_t number) {
   if (trace_ != nullptr)
     say("chat " + std::to_string(by_id_.size()) + " asks " +
         Trace::shown(chat.ask.body.empty() ? chat.ask.head : chat.ask.body));
-  HttpRequest request;
-  request.head = chat.ask.head;
-  request.body = chat.ask.body;
-  request.body_too_large = chat.ask.too_large;
   current_ = number;
-  const ChatId id = gateway_->open(now_, random_.bits() >> 11, std::move(request));
+  const Lent head(chat.ask.head);
+  const ChatId id = gateway_->open(now_, random_.bits() >> 11, head.view());
   if (id != chat.id) violate("host", "open() gave another chat than it acted for");
+  give_body(number);
   check_step(number);
   current_ = kNone;
   if (!chats_[number].closed) draw_client_faults(number);
+}
+
+// The request's body, if it is asked for, in one piece or in several.
+void Simulation::give_body(std::uint32_t number) {
+  const std::string_view body = chats_[number].ask.body;
+  std::size_t at = 0;
+  using Rest = input::Body::Rest;
+  while (chats_[number].reads && gateway_->is_arriving(chats_[number].id)) {
+    const std::size_t left = body.size() - at;
+    const std::size_t size = random_.percent(70) ? left : random_.below(left + 1);
+    const Lent piece(body.substr(at, size));
+    at += size;
+    gateway_->step(now_, input::Body{chats_[number].id, piece.view(),
+                                     at == body.size() ? Rest::none : Rest::more});
+  }
 }
 
 void Simulation::stall(std::uint32_t number) {

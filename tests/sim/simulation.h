@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,12 +47,17 @@ class Simulation final : public Actions {
   std::optional<Violation> run();
   // Of everything that came out, in order: equal for equal seeds.
   [[nodiscard]] std::uint64_t digest() const { return digest_; }
+  // Of everything that clients see, and of who was asked when: equal for equal seeds whatever the
+  // secrets are.
+  [[nodiscard]] std::uint64_t seen() const { return seen_; }
 
   void fetch(ExchangeId id, std::string_view head, std::string_view body) override;
   void cancel(ExchangeId id) override;
+  void read(ChatId id) override;
   void respond(ChatId id, int status, std::string_view head) override;
   void write(ChatId id, std::string_view bytes) override;
   void splice(ChatId id, ExchangeId exchange) override;
+  void gather(ChatId id, ExchangeId exchange, Millis within) override;
   void end(ChatId id) override;
   void wake(ChatId id, Instant at) override;
   void log(LogLevel level, std::string_view line) override;
@@ -81,6 +87,7 @@ class Simulation final : public Actions {
     bool judged = false;
     bool tap_due = false;
     Instant tap_ready;  // the next slice of the copy
+    Millis lag = 0;     // gathered: what has come may be delivered so much later
     Instant started;
     Instant headers_at;
     // When content was last known to the core: surely, and perhaps.
@@ -107,6 +114,7 @@ class Simulation final : public Actions {
     bool is_chat = true;  // else it is answered at once, with this status
     int visit_status = 0;
     bool opened = false;
+    bool reads = false;  // the body is asked for
     bool responded = false;
     bool ended = false;
     bool left = false;
@@ -152,6 +160,7 @@ class Simulation final : public Actions {
   void schedule(Instant at, Due due, std::uint32_t subject, std::uint32_t generation = 0);
   void play(const Entry& entry);
   void open(std::uint32_t chat);
+  void give_body(std::uint32_t chat);
   void stall(std::uint32_t chat);
   void leave(std::uint32_t chat);
   void fire_timer(const Entry& entry);
@@ -175,6 +184,7 @@ class Simulation final : public Actions {
   void flush_held(Chat& chat);
   [[nodiscard]] bool is_own_of_provider(const Chat& chat, std::string_view bytes) const;
   [[nodiscard]] bool piped_natively(std::uint32_t number) const;
+  [[nodiscard]] bool is_gathered(std::uint32_t number) const;
   [[nodiscard]] bool is_copying(const Chat& chat) const;
   [[nodiscard]] bool stalled(const Chat& chat) const {
     return chat.responded && now_ < chat.stalled_until;
@@ -203,10 +213,15 @@ class Simulation final : public Actions {
     return cause_ == Column::wake || cause_ == Column::wake_stalled;
   }
   [[nodiscard]] KindSet possible_kinds(const Chat& chat, const Exchange& exchange) const;
-  [[nodiscard]] bool overdue(const Chat& chat, const Exchange& exchange) const;
+  [[nodiscard]] static Millis idle_ms(const Exchange& exchange, const Timeouts& timeouts);
+  [[nodiscard]] bool overdue(const Chat& chat, const Exchange& exchange,
+                             const Timeouts& timeouts) const;
+  [[nodiscard]] KindSet blamed_kinds(const Chat& chat, const Exchange& exchange,
+                                     KindSet kinds) const;
   [[nodiscard]] Instant latest_deadline(const Chat& chat) const;
   [[nodiscard]] Instant latest_deadline(const Chat& chat, const Exchange& exchange) const;
-  [[nodiscard]] Millis first_content_ms(const Chat& chat, const Exchange& exchange) const;
+  [[nodiscard]] Millis first_content_ms(const Chat& chat, const Exchange& exchange,
+                                        const Timeouts& timeouts) const;
   [[nodiscard]] Instant total_deadline(const Chat& chat) const {
     return chat.opened_at + chat.ask.rules.timeouts.total_ms;
   }
@@ -224,6 +239,8 @@ class Simulation final : public Actions {
   // --- simulation_racing.cpp
   void begin_early(Chat& chat);
   void begin_answer(Chat& chat, std::string_view engine);
+  [[nodiscard]] bool gave_up_reading(const Chat& chat) const;
+  void return_to_empty(Chat& chat, const std::function<bool(std::uint32_t)>& is_it);
   void settle_race(Chat& chat);
   void lose(std::uint32_t number);
   [[nodiscard]] Instant hedge_at(const Chat& chat) const;
@@ -243,7 +260,7 @@ class Simulation final : public Actions {
   void check_liveness(const Chat& chat);
   void check_end();
   void count(const Chat& chat, Fate fate);
-  [[nodiscard]] static bool completed(const Chat& chat);
+  [[nodiscard]] bool completed(const Chat& chat) const;
 
   static bool contains(const std::vector<std::size_t>& list, std::size_t item) {
     return std::find(list.begin(), list.end(), item) != list.end();
@@ -289,7 +306,10 @@ class Simulation final : public Actions {
   std::int64_t hedges_saved_ = 1000;  // in thousandths
   std::vector<std::size_t> begun_;    // exchanges, by engine
   std::optional<Violation> violation_;
+  void see(std::uint64_t value) { seen_ = (seen_ ^ value) * 0x9E3779B97F4A7C15ULL; }
+  void see(std::string_view bytes);
   std::uint64_t digest_ = 0;
+  std::uint64_t seen_ = 0;
 
   std::unique_ptr<Gateway> gateway_;
 };

@@ -64,8 +64,16 @@ void Simulation::close(std::uint32_t number) {
                                : Fate::cut);
 }
 
+bool Simulation::gave_up_reading(const Chat& chat) const {
+  return chat.reading.over() == Reading::Over::broken && chat.spliced != kNone &&
+         exchanges_[chat.spliced]->plan.native_garbage;
+}
+
 // Told as finished, and not by a provider alone that had told an error before (natively).
-bool Simulation::completed(const Chat& chat) {
+bool Simulation::completed(const Chat& chat) const {
+  // A client that is piped to gives up at what it cannot read; its provider may go on to a good
+  // end.
+  if (gave_up_reading(chat)) return chat.line.find(R"("outcome":"completed")") != std::string::npos;
   if (chat.reading.over() != Reading::Over::done) return false;
   const bool is_cut = chat.line.find(R"("outcome":"cut")") != std::string::npos;
   return !(is_cut && chat.reading.expects_late_error());
@@ -77,7 +85,7 @@ void Simulation::check_answer(const Chat& chat) {
   if (streams != chat.ask.stream) return violate("client", "the answer has the wrong content-type");
   const std::uint32_t number = chat.exchanges.back();
   const Exchange& exchange = *exchanges_[number];
-  const bool cut = !completed(chat);
+  const bool cut = !completed(chat) || gave_up_reading(chat);
   if (cut && !chat.ask.stream) return violate("client", "an error with status 200");
   if (cut) {
     const KindSet kinds = possible_kinds(chat, exchange);
@@ -107,6 +115,8 @@ void Simulation::check_usage(const Chat& chat, const Exchange& exchange) {
     return violate("client", "a usage chunk that the client did not ask for");
   if (exchange.rescues) return check_bill(chat, line);
   if (!exchange.plan.usage.must_be_known(exchange.delivered)) return;
+  // Behind an event that is too large the copy of a piped body is not read.
+  if (exchange.plan.fault == Fault::oversized_event && chat.spliced == exchange.number) return;
   const Usage& meant = exchange.plan.script.usage;
   const auto equal = [&meant](const Usage& told) {
     return told.input == meant.input && told.output == meant.output;
@@ -339,8 +349,8 @@ void Simulation::check_log(const Chat& chat) {
     if (kind == set_of(timeout) && total_deadline(chat) <= now_) {
       standings_.failed(now_, exchange.engine, exchange.key, number, kAnyKind, {}, false);
     } else {
-      standings_.failed(now_, exchange.engine, exchange.key, number, kind, exchange.plan.hint,
-                        whole);
+      standings_.failed(now_, exchange.engine, exchange.key, number,
+                        blamed_kinds(chat, exchange, kind), exchange.plan.hint, whole);
     }
   }
   if (!answers && !chat.left) return;

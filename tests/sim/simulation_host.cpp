@@ -15,7 +15,8 @@ namespace {
 
 // Longer chunks reach the core in parts.
 constexpr std::size_t kPartBytesMax = 256 * limits::KiB;
-// A slice of a natively spliced body's copy, and the pause between two that are not full.
+// A slice of the copy of a body that is spliced natively or gathered, and the pause between two of
+// a spliced one that are not full.
 constexpr std::size_t kTapBytes = 64 * limits::KiB;
 constexpr Millis kTapPause = 2000;
 constexpr Millis kTimerLateMax = 60;
@@ -46,6 +47,9 @@ void Simulation::fetch(ExchangeId id, std::string_view head, std::string_view bo
   find_engine(exchange, head, body);
   if (violation_) return;
   Continuation continuation = read_continuation(body);
+  see(body);
+  see(exchange.engine);
+  see(exchange.key);
   Chat& chat = chats_[current_];
   exchange.rescues = chat.answered;
   check_choice(number, continuation);
@@ -114,9 +118,19 @@ void Simulation::cancel(ExchangeId id) {
   flush_held(chats_[exchange.chat]);
 }
 
+void Simulation::read(ChatId id) {
+  Chat* const chat = acting(id, "read");
+  say_action("read the body");
+  if (chat == nullptr) return;
+  if (chat->reads || chat->responded) return violate("order", "read of a body twice, or too late");
+  chat->reads = true;
+}
+
 void Simulation::respond(ChatId id, int status, std::string_view head) {
   mix(static_cast<std::uint64_t>(status));
   mix(head);
+  see(static_cast<std::uint64_t>(status));
+  see(head);
   Chat* const chat = acting(id, "respond");
   if (trace_ != nullptr) say_action("respond " + std::to_string(status) + " " + std::string(head));
   if (chat == nullptr) return;
@@ -184,8 +198,28 @@ void Simulation::splice(ChatId id, ExchangeId exchange_id) {
     chat->reading.expect_late_error();
 }
 
+void Simulation::gather(ChatId id, ExchangeId exchange_id, Millis within) {
+  Chat* const chat = acting(id, "gather");
+  const auto number = static_cast<std::uint32_t>(exchange_id) - 1;
+  mix(number);
+  say_action("gather " + number_of(number) + " within " + std::to_string(within) + " ms");
+  if (chat == nullptr) return;
+  if (chat->ask.stream || chat->responded)
+    return violate("gather", "gather of what a client is reading");
+  if (number >= exchanges_.size() || exchanges_[number]->chat != current_ ||
+      !exchanges_[number]->open())
+    return violate("gather", "gather of an exchange that is not open");
+  Exchange& exchange = *exchanges_[number];
+  if (within <= 0 || exchange.lag > 0) return violate("gather", "gather twice, or without a time");
+  if (!exchange.plan.content.may_be_known(exchange.delivered))
+    return violate("gather", "gather before the first content");
+  exchange.lag = within;
+  exchange.tap_ready = now_ + within;
+}
+
 void Simulation::end(ChatId id) {
   mix(7);
+  see("end");
   Chat* const chat = acting(id, "end");
   say_action("end");
   if (chat == nullptr) return;
@@ -293,6 +327,12 @@ bool Simulation::piped_natively(std::uint32_t number) const {
   return chat.pipes() && chat.spliced == number && exchange.open() && !chat.left;
 }
 
+// The host lets what comes of this exchange lie for a while. (Not every host does.)
+bool Simulation::is_gathered(std::uint32_t number) const {
+  const Exchange& exchange = *exchanges_[number];
+  return exchange.lag > 0 && exchange.open() && chats_[exchange.chat].native;
+}
+
 // The copy is behind, or was a moment ago.
 bool Simulation::is_copying(const Chat& chat) const {
   if (chat.spliced == kNone || !piped_natively(chat.spliced)) return false;
@@ -312,9 +352,12 @@ void Simulation::arrive(std::uint32_t number, std::size_t upto) {
     }
     exchange.arrived = end;
     const std::string_view bytes = std::string_view(exchange.plan.body).substr(at, end - at);
-    if (piped_natively(number)) {
+    const bool is_piped = piped_natively(number);
+    if (is_piped) {
       to_client(chats_[exchange.chat], bytes, true);
       check_client(exchange.chat);
+    }
+    if (is_piped || is_gathered(number)) {
       if (now_ >= exchange.tap_ready) {
         deliver_copy(number);
       } else if (!exchange.tap_due) {
@@ -359,12 +402,12 @@ void Simulation::deliver_copy(std::uint32_t number) {
     if (!exchange.open()) return;
     deliver(number, std::min(exchange.arrived, exchange.delivered + kTapBytes));
   }
-  exchange.tap_ready = now_ + kTapPause;
+  exchange.tap_ready = now_ + (exchange.lag > 0 ? exchange.lag : kTapPause);
 }
 
 void Simulation::finish(std::uint32_t number, Step::What how) {
   Exchange& exchange = *exchanges_[number];
-  if (piped_natively(number)) {
+  if (piped_natively(number) || is_gathered(number)) {
     deliver_copy(number);  // the rest of it
     if (violation_ || !exchange.open()) return;
   }
@@ -406,6 +449,7 @@ void Simulation::note_progress(Exchange& exchange, std::size_t before) {
 void Simulation::to_client(Chat& chat, std::string_view bytes, bool native) {
   if (native && trace_ != nullptr) say_action("natively to the client " + Trace::shown(bytes));
   mix(bytes);
+  see(bytes);
   chat.reading.take(bytes, native);
 }
 
@@ -442,7 +486,8 @@ void Simulation::step(std::uint32_t number, Column column, const Event& event,
   // Whoever goes on with an answer may be joined to it at any step, and that counts as a success.
   if (!chat.exchanges.empty()) {
     const Exchange& last = *exchanges_[chat.exchanges.back()];
-    if (last.may_answer && !last.answers) standings_.may_have_succeeded(last.engine, last.number);
+    if (last.may_answer && !last.answers)
+      standings_.may_have_succeeded(last.engine, last.key, last.number);
   }
   gateway_->step(now_, event);
   check_step(number);

@@ -20,6 +20,24 @@ void Simulation::begin_early(Chat& chat) {
     violate("commit", "the response begins before any engine answers");
 }
 
+// No engine said more than one that said nothing and ended well: that one answers.
+void Simulation::return_to_empty(Chat& chat, const std::function<bool(std::uint32_t)>& is_it) {
+  const auto empty =
+      std::find_if(chat.exchanges.rbegin(), chat.exchanges.rend(), [&](std::uint32_t number) {
+        const Plan& plan = exchanges_[number]->plan;
+        return is_it(number) && plan.fault == Fault::empty_answer && plan.may_succeed;
+      });
+  if (empty == chat.exchanges.rend()) return;
+  if (chat.rival != kNone) {  // what made the chat stop was one of two
+    if (cause_exchange_ == chat.rival) std::swap(chat.current, chat.rival);
+    lose(chat.rival);
+    chat.rival = kNone;
+  }
+  judge(chat, *exchanges_[chat.current], chat.current);
+  check_given_up(chat);
+  chat.current = *empty;
+}
+
 // From here on `engine` is the one that answers.
 void Simulation::begin_answer(Chat& chat, std::string_view engine) {
   if (chat.exchanges.empty()) return violate("commit", "an answer without an attempt");
@@ -29,7 +47,8 @@ void Simulation::begin_answer(Chat& chat, std::string_view engine) {
   const auto is_it = [this, engine](std::uint32_t number) {
     return number != kNone && world_.engines[exchanges_[number]->engine].id == engine;
   };
-  if (!is_it(chat.current)) std::swap(chat.current, chat.rival);
+  if (!is_it(chat.current) && is_it(chat.rival)) std::swap(chat.current, chat.rival);
+  if (!is_it(chat.current)) return_to_empty(chat, is_it);
   if (!is_it(chat.current))
     return violate("client", "x-spillway-engine names an engine that was not asked");
   const std::uint32_t winner = chat.current;
@@ -45,7 +64,8 @@ void Simulation::begin_answer(Chat& chat, std::string_view engine) {
   chat.first = chat.exchanges.size() - 1;
   if (!may_begin(sources_of(chat)))
     return violate("commit", "the answer begins before its provider has said anything");
-  standings_.succeeded(now_, exchanges_[winner]->engine, winner);
+  standings_.succeeded(now_, exchanges_[winner]->engine, exchanges_[winner]->key, winner,
+                       exchanges_[winner]->started);
   if (exchanges_[winner]->hedges) ++tally_.hedges_won;
 }
 

@@ -18,6 +18,12 @@ void Simulation::violate(const char* rule, std::string what) {
   if (trace_ != nullptr) say_action("BROKEN RULE " + std::string(rule));
 }
 
+void Simulation::see(std::string_view bytes) {
+  see(static_cast<std::uint64_t>(now_.ms()));
+  see(current_);
+  for (const char c : bytes) see(static_cast<unsigned char>(c));
+}
+
 void Simulation::mix(std::string_view bytes) {
   mix(bytes.size());
   while (bytes.size() >= sizeof(std::uint64_t)) {
@@ -54,27 +60,56 @@ void Simulation::check_secret(std::string_view bytes, const char* where) {
 
 // --- time
 
-Millis Simulation::first_content_ms(const Chat& chat, const Exchange& exchange) const {
-  const Millis chosen = chat.ask.rules.timeouts.first_content_ms;
-  if (chosen > 0) return chosen;
+Millis Simulation::first_content_ms(const Chat& chat, const Exchange& exchange,
+                                    const Timeouts& timeouts) const {
+  if (timeouts.first_content_ms > 0) return timeouts.first_content_ms;
   const Latency latency =
       chat.ask.reasons ? Latency::reasoning : world_.engines[exchange.engine].latency;
   constexpr std::array<Millis, 3> by_latency{5'000, 10'000, 60'000};
   return by_latency[static_cast<std::size_t>(latency)];
 }
 
-// Whether some deadline of ours has really passed.
-bool Simulation::overdue(const Chat& chat, const Exchange& exchange) const {
-  if (total_deadline(chat) <= now_) return true;
+// How long nothing may come: of a gathered answer some may be on its way to the core.
+Millis Simulation::idle_ms(const Exchange& exchange, const Timeouts& timeouts) {
+  return timeouts.idle_ms + exchange.lag + exchange.lag / 2;
+}
+
+// Whether one of these deadlines has really passed.
+bool Simulation::overdue(const Chat& chat, const Exchange& exchange,
+                         const Timeouts& timeouts) const {
+  if (chat.opened_at + timeouts.total_ms <= now_) return true;
   const Plan& plan = exchange.plan;
-  const Timeouts& timeouts = chat.ask.rules.timeouts;
   if (!plan.streamed) return false;
   if (!exchange.has_head || plan.refusal) return exchange.started + timeouts.headers_ms <= now_;
   if (plan.content.may_be_known(exchange.delivered) &&
       (plan.content.must_be_known(exchange.delivered) ||
-       exchange.content_maybe + timeouts.idle_ms <= now_))
-    return exchange.content_sure + timeouts.idle_ms <= now_;
-  return exchange.headers_at + first_content_ms(chat, exchange) <= now_;
+       exchange.content_maybe + idle_ms(exchange, timeouts) <= now_))
+    return exchange.content_sure + idle_ms(exchange, timeouts) <= now_;
+  return exchange.headers_at + first_content_ms(chat, exchange, timeouts) <= now_;
+}
+
+// Who is set aside when an attempt was late: nobody, when the route would have allowed it more
+// time.
+KindSet Simulation::blamed_kinds(const Chat& chat, const Exchange& exchange, KindSet kinds) const {
+  const Timeouts& own = chat.ask.rules.timeouts;
+  Timeouts fair = chat.ask.fair;
+  fair.total_ms = limits::timeout_ms_max;  // each is held against its like
+  const bool refused = exchange.plan.refusal && exchange.has_head;
+  if (!by_time() || (kinds & set_of(timeout)) == 0) return kinds;
+  // When the chat's own time is over, what that says of the engine is not judged.
+  if (total_deadline(chat) <= now_) return kAnyKind;
+  const bool same = own.headers_ms == fair.headers_ms && own.idle_ms == fair.idle_ms &&
+                    own.first_content_ms == fair.first_content_ms;
+  if (refused || same) return kinds;
+  if (kinds != set_of(timeout) || chat.stalled_ever) return kAnyKind;
+  if (!overdue(chat, exchange, fair)) return set_of(empty);
+  const Plan& plan = exchange.plan;
+  if (!exchange.has_head) return kinds;
+  // By every way to see it.
+  Instant latest = exchange.headers_at + first_content_ms(chat, exchange, fair);
+  if (plan.content.may_be_known(exchange.delivered))
+    latest = std::max(latest, exchange.content_maybe + idle_ms(exchange, fair));
+  return latest <= now_ ? kinds : kAnyKind;
 }
 
 // The latest point in time at which the core must look again, whatever it has seen by now.
@@ -96,11 +131,14 @@ Instant Simulation::latest_deadline(const Chat& chat, const Exchange& exchange) 
     return std::min(total, exchange.started + timeouts.headers_ms);
   Instant latest;
   if (!plan.content.must_be_known(exchange.delivered))
-    latest = exchange.headers_at + first_content_ms(chat, exchange);
+    latest = exchange.headers_at + first_content_ms(chat, exchange, timeouts);
   if (plan.content.may_be_known(exchange.delivered))
-    latest = std::max(latest, exchange.content_maybe + timeouts.idle_ms);
+    latest = std::max(latest, exchange.content_maybe + idle_ms(exchange, timeouts));
+  // By its label an answer, by its first byte none.
+  if (plan.fault == Fault::page) latest = std::max(latest, exchange.started + timeouts.headers_ms);
   if (plan.finish.may_be_known(exchange.delivered))
-    latest = std::max(latest, exchange.finish_maybe + limits::finish_grace_ms);
+    latest = std::max(latest, std::max(exchange.finish_maybe, exchange.content_maybe) +
+                                  idle_ms(exchange, timeouts) + limits::finish_grace_ms);
   return std::min(total, latest);
 }
 
@@ -113,9 +151,13 @@ KindSet Simulation::possible_kinds(const Chat& chat, const Exchange& exchange) c
   if (total_deadline(chat) <= now_) kinds |= set_of(timeout);
   if (by_time()) {
     const bool refused = plan.refusal && exchange.has_head;
-    if (overdue(chat, exchange)) kinds |= refused ? plan.kinds | plan.kinds_cut : set_of(timeout);
+    if (overdue(chat, exchange, chat.ask.rules.timeouts))
+      kinds |= refused ? plan.kinds | plan.kinds_cut : set_of(timeout);
     // What is finished and then waited for in vain is judged as it stands.
-    if (plan.finish.may_be_known(exchange.delivered)) kinds |= plan.kinds;
+    const bool is_page = plan.fault == Fault::page && exchange.delivered > 0;
+    // What is wrong with a piped body is told where it ends, or comes to nothing more.
+    const bool was_piped = chat.spliced == exchange.number;
+    if (is_page || was_piped || plan.finish.may_be_known(exchange.delivered)) kinds |= plan.kinds;
     return kinds;
   }
   if (cause_ == Column::close) return kinds;
@@ -138,10 +180,9 @@ void Simulation::judge(Chat& chat, Exchange& exchange, std::uint32_t number) {
   if (exchange.kinds == kNoKind)
     return violate("false failure", "an attempt is given up whose provider did nothing wrong: " +
                                         std::string(name_of(exchange.plan.fault)));
-  // When the chat's own time is over, what that says of the engine is not judged.
-  const bool out_of_time = by_time() && total_deadline(chat) <= now_;
   standings_.failed(now_, exchange.engine, exchange.key, number,
-                    out_of_time ? kAnyKind : exchange.kinds, exchange.plan.hint, exchange.whole);
+                    blamed_kinds(chat, exchange, exchange.kinds), exchange.plan.hint,
+                    exchange.whole);
 }
 
 // --- which engine is asked
@@ -228,8 +269,9 @@ void Simulation::check_rescue(const Chat& chat, const Exchange& last, const Exch
   // Some dialects let no prefill end in white space.
   const std::string_view missing =
       std::string_view(text).substr(std::min(text.size(), continuation.begun.size()));
-  const bool is_white =
-      missing.find_first_not_of(" \t\r\n") == std::string_view::npos && continuation.prefilled;
+  std::string escaped;
+  json::append_escaped(escaped, missing);
+  const bool is_white = json::is_blank(JsonText::trusted(escaped)) && continuation.prefilled;
   if (!starts_with(text, continuation.begun) || !(missing.empty() || is_white))
     return violate("rescue", "an engine is to go on from \"" + continuation.begun +
                                  "\", and the client has \"" + text + "\"");
@@ -283,15 +325,15 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
     return violate("rescue", "the engine whose answer broke off is asked to go on with it");
   if (other_key) may |= kBlamesKey | kSetsKeyAside;
   if (rules.rate_limit_wait_ms > 0) may |= set_of(rate_limited);
-  int attempts = 0;
+  int failed_alike = 0;
   std::size_t keys_failed = 0;
   for (const std::uint32_t each : chat.exchanges) {
     const Exchange& exchange = *exchanges_[each];
     if (exchange.engine != next.engine) continue;
-    ++attempts;
+    if (exchange.kinds == last.kinds) ++failed_alike;
     if (!exchange.lost && (exchange.kinds & ~(kBlamesKey | kSetsKeyAside)) == 0) ++keys_failed;
   }
-  if (attempts < rules.attempts_per_engine) may |= kRetried;
+  if (failed_alike < rules.attempts_per_engine) may |= kRetried;
   if (keys_failed >= keys) may &= ~kSetsKeyAside;
   if (keys_failed >= keys && rules.rate_limit_wait_ms == 0) may &= ~kBlamesKey;
   if ((last.kinds & may) == 0) return violate("retry", "the same engine again" + told);

@@ -63,18 +63,30 @@ void Standings::failed(Instant now, std::size_t engine, std::size_t key_index,
   if (by_key || key_aside) {
     Key& blamed = key(provider, key_index);
     blamed.ready = false;
+    blamed.failed_at = now;
     blamed.until = std::max(blamed.until, now + (by_key ? wait : limits::set_aside_ms));
     return let_go(engine, exchange);
   }
   if (all(kBlamesEngine | kBlamesKey) && keys < 2) return blame(standing, exchange, now + wait);
   if (all(kBlamesEngine)) return blame(standing, exchange, now + wait);
-  if (all(kSetsEngineAside) || (all(kSetsKeyAside) && keys == 0))
-    return blame(standing, exchange, now + limits::set_aside_ms);
+  if (all(kSetsEngineAside)) return blame(standing, exchange, now + limits::gone_ms);
+  if (all(kSetsKeyAside) && keys == 0) return blame(standing, exchange, now + limits::set_aside_ms);
   doubt(standing, exchange);
-  if (keys > 0) key(provider, key_index).ready = false;
+  if (keys == 0) return;
+  Key& doubted = key(provider, key_index);
+  doubted.ready = false;
+  doubted.failed_at = now;
 }
 
-void Standings::succeeded(Instant now, std::size_t engine, std::uint32_t exchange) {
+void Standings::succeeded(Instant now, std::size_t engine, std::size_t key_index,
+                          std::uint32_t exchange, Instant began) {
+  const std::size_t provider = world_->engines[engine].provider;
+  if (!keys_[provider].empty()) {
+    Key& used = key(provider, key_index);
+    // Whoever began after it failed takes that back; of an older one it is open.
+    used.ready = used.ready || used.failed_at < began;
+    used.until = Instant();
+  }
   Standing& standing = engines_[engine];
   standing.tell(exchange);
   if (standing.ready) return;
@@ -89,7 +101,10 @@ void Standings::succeeded(Instant now, std::size_t engine, std::uint32_t exchang
   }
 }
 
-void Standings::may_have_succeeded(std::size_t engine, std::uint32_t exchange) {
+void Standings::may_have_succeeded(std::size_t engine, std::size_t key_index,
+                                   std::uint32_t exchange) {
+  const std::size_t provider = world_->engines[engine].provider;
+  if (!keys_[provider].empty()) key(provider, key_index).until = Instant();
   Standing& standing = engines_[engine];
   standing.tell(exchange);
   if (standing.ready) return;

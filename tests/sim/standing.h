@@ -20,9 +20,11 @@ class Standings {
   // `kinds`: what the failure may be called. `whole`: all of the provider's words were read.
   void failed(Instant now, std::size_t engine, std::size_t key, std::uint32_t exchange,
               KindSet kinds, const Hint& hint, bool whole);
-  void succeeded(Instant now, std::size_t engine, std::uint32_t exchange);
+  // `key` and when the attempt with it began.
+  void succeeded(Instant now, std::size_t engine, std::size_t key, std::uint32_t exchange,
+                 Instant began);
   // It may have answered: whoever goes on with an answer shows it late, or never.
-  void may_have_succeeded(std::size_t engine, std::uint32_t exchange);
+  void may_have_succeeded(std::size_t engine, std::size_t key, std::uint32_t exchange);
   // It ended and said nothing about the engine.
   void let_go(std::size_t engine, std::uint32_t exchange);
 
@@ -50,6 +52,7 @@ class Standings {
   struct Key {
     bool ready = true;
     Instant until;
+    Instant failed_at;  // not earlier than the core knows of it
   };
   void blame(Standing& standing, std::uint32_t exchange, Instant until);
   void doubt(Standing& standing, std::uint32_t exchange);

@@ -5,6 +5,7 @@
 
 #include "limits.h"
 #include "quirk.h"
+#include "sha256.h"
 
 namespace spillway::sim {
 
@@ -46,15 +47,23 @@ quirk::Set draw_quirks(Random& random, DialectName dialect) {
   return quirks;
 }
 
-ProviderRow draw_provider(Random& random, std::size_t index) {
+// Random, but the mark at its end: of the second set no letter is the same.
+std::string key_of(std::string_view name, std::size_t number, Secrets secrets) {
+  std::string key = "sk-" + std::string(name) + "-" + std::to_string(number) + "-Kq7%Zp+2/Xw";
+  if (secrets == Secrets::second)
+    for (char& c : key)
+      if ((c >= 'a' && c < 'z') || (c >= 'A' && c < 'Z') || (c >= '0' && c < '9')) ++c;
+  return key + std::string(kSecretMark);
+}
+
+ProviderRow draw_provider(Random& random, std::size_t index, Secrets secrets) {
   ProviderRow provider;
   provider.name = "p" + std::to_string(index);
   provider.url_mark = "//" + provider.name + ".sim/";
   provider.dialect = static_cast<DialectName>(random.percent(50) ? 0 : random.below(3));
   constexpr std::array<std::size_t, 6> counts{0, 1, 1, 2, 3, 4};
   for (std::size_t key = random.pick(counts); key > 0; --key)
-    provider.keys.push_back("sk-" + std::string(kSecretMark) + "-" + provider.name + "-" +
-                            std::to_string(key));
+    provider.keys.push_back(key_of(provider.name, key, secrets));
   provider.quirks = draw_quirks(random, provider.dialect);
   return provider;
 }
@@ -67,6 +76,8 @@ std::string provider_json(const ProviderRow& provider) {
   if (provider.dialect == DialectName::anthropic) members.add("auth", quoted("x-api-key"));
   if (provider.dialect == DialectName::gemini) members.add("auth", quoted("x-goog-api-key"));
   members.add("quirks", quirks_json(provider.quirks));
+  const bool is_regular = (provider.quirks & quirk::irregular_stream) == 0;
+  members.add("regular_stream", is_regular ? "true" : "false");
   return members.object();
 }
 
@@ -126,12 +137,18 @@ std::string config_text(Random& random, const World& world) {
   Members bounds;
   bounds.add("cooldown_ms", std::to_string(world.cooldown_ms));
   bounds.add("chats_max", std::to_string(world.chats_max));
+  bounds.add("client_share", "1");  // there is one client
+  // Who shows the key may set what whoever is on this machine may.
+  Members row;
+  row.add("policy", R"(["attempts_max","attempts_per_engine","rate_limit_wait_ms","timeouts",)"
+                    R"("on_auth_error","on_content_filter","hedge","keep_alive","rescue"])");
   return Members()
       .add("providers", providers.object())
       .add("engines", engines.object())
       .add("routes", routes.object())
       .add("default_route", quoted(world.routes.front().name))
       .add("limits", bounds.object())
+      .add("clients", world.client_key.empty() ? "{}" : "{\"default\":" + row.object() + "}")
       .object();
 }
 
@@ -177,11 +194,51 @@ Rules draw_rules(Random& random) {
   return rules;
 }
 
-World make_world(std::uint64_t number) {
+namespace {
+
+std::string encoded(std::string_view bytes) {
+  constexpr std::string_view digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  unsigned bits = 0;
+  int held = 0;
+  for (const char c : bytes) {
+    bits = bits << 8 | static_cast<unsigned char>(c);
+    for (held += 8; held >= 6; held -= 6) out += digits[bits >> (held - 6) & 63];
+  }
+  if (held > 0) out += digits[bits << (6 - held) & 63];
+  return out;
+}
+
+std::string percent_encoded(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : bytes) {
+    out += '%';
+    out += digits[static_cast<unsigned char>(c) >> 4];
+    out += digits[static_cast<unsigned char>(c) & 15];
+  }
+  return out;
+}
+
+// Each beginning of a key that is long enough to be asked about, and one part from its middle.
+void add_guesses(const std::string& key, std::vector<std::string>& guesses) {
+  const std::size_t end = key.size() - kSecretMark.size();
+  for (std::size_t size = 6; size <= end; ++size) {
+    guesses.push_back(key.substr(0, size));
+    if (size % 3 == 0) guesses.push_back(percent_encoded(key.substr(0, size)));
+    if (size % 3 == 0) guesses.push_back(encoded(key.substr(0, size)));
+  }
+  guesses.push_back(key.substr(2, end - 2));
+}
+
+}  // namespace
+
+World make_world(std::uint64_t number, Secrets secrets) {
   Random random(0xC0FFEE + number);
   World world;
   for (std::size_t left = 2 + random.below(4); left > 0; --left)
-    world.providers.push_back(draw_provider(random, world.providers.size()));
+    world.providers.push_back(draw_provider(random, world.providers.size(), secrets));
   for (std::size_t left = world.providers.size() + 1 + random.below(3); left > 0; --left) {
     const std::size_t provider = world.engines.size() < world.providers.size()
                                      ? world.engines.size()
@@ -194,7 +251,13 @@ World make_world(std::uint64_t number) {
   constexpr std::array<Millis, 4> cooldowns{500, 2000, 10'000, limits::cooldown_ms};
   world.cooldown_ms = random.pick(cooldowns);
   world.chats_max = random.one_in(4) ? 3 + random.below(4) : limits::chats_max;
-  if (random.percent(60)) world.client_key = "client-" + std::string(kSecretMark) + "-1";
+  if (random.percent(60)) world.client_key = key_of("client", 1, secrets);
+  const bool is_hashed = random.one_in(3);
+  add_guesses(key_of("client", 1, Secrets::first), world.guesses);
+  add_guesses(key_of("client", 2, Secrets::first), world.guesses);
+  for (const ProviderRow& provider : world.providers)
+    for (std::size_t key = 1; key <= provider.keys.size(); ++key)
+      add_guesses(key_of(provider.name, key, Secrets::first), world.guesses);
 
   Members env;
   for (const ProviderRow& provider : world.providers)
@@ -202,7 +265,9 @@ World make_world(std::uint64_t number) {
       env.add("KEY_" + provider.name + (key == 0 ? "" : "_" + std::to_string(key + 1)),
               quoted(provider.keys[key]));
   if (!world.client_key.empty())
-    env.add("SPILLWAY_KEYS", quoted("other-" + std::string(kSecretMark) + "," + world.client_key));
+    env.add("SPILLWAY_KEYS",
+            quoted(key_of("client", 2, secrets) + "," +
+                   (is_hashed ? "sha256:" + sha256_hex(world.client_key) : world.client_key)));
   const std::string text = config_text(random, world);
   ConfigProblem problem;
   world.config =

@@ -13,7 +13,7 @@
 
 namespace spillway::sim {
 
-// Part of every key. Nothing but the head of an upstream request may hold it.
+// The end of every key. Nothing but the head of an upstream request may hold it.
 inline constexpr std::string_view kSecretMark = "SECRET";
 
 struct ProviderRow {
@@ -59,6 +59,8 @@ struct World {
   Millis cooldown_ms = 0;
   std::size_t chats_max = 0;
   std::string client_key;  // empty: whoever is on this machine
+  // What a client may guess: parts of keys, as they are and encoded. Never a whole one.
+  std::vector<std::string> guesses;
   std::unique_ptr<const Config> config;
 
   [[nodiscard]] const ProviderRow& provider_of(std::size_t engine) const {
@@ -71,8 +73,11 @@ struct World {
 
 inline constexpr std::size_t kWorlds = 48;
 
+// A world has two sets of secrets, as long and as many; guesses are of the first, in both.
+enum class Secrets : std::uint8_t { first, second };
+
 // Ends the program when the configuration is refused: that is a mistake of the simulation.
-World make_world(std::uint64_t number);
+World make_world(std::uint64_t number, Secrets secrets);
 
 // The members of a `spillway` object or a route, without its braces.
 std::string print_rules(const Rules& rules);

@@ -17,7 +17,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync,
+  copyFileSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -114,19 +114,29 @@ export async function startWorker(options = {}) {
  * @param {Pick<Options, 'config' | 'vars' | 'hear'> & { module?: string, probe?: boolean }} options
  */
 export async function startDeployed(options) {
-  await (built ??= build());
   const folder = mkdtempSync(join(tmpdir(), 'spillway-e2e-'));
-  const { code, output } = await run(
-    pinnedNode(), [wranglerCli, 'deploy', '--dry-run', '--outdir', folder],
-    { cwd: root, env: environment() },
-  );
-  if (code !== 0) throw new StartError(output);
+  cpSync(await (bundled ??= bundle()), folder, { recursive: true });
   const wasm = readdirSync(folder).filter((name) => name.endsWith('.wasm'));
   if (options.module) copyFileSync(options.module, join(folder, wasm[0]));
   const probe = options.probe ? ['probe.js', 'instances.js'] : [];
   for (const name of probe) copyFileSync(new URL(name, import.meta.url), join(folder, name));
   return serveWorkerd(folder, [...probe, 'index.js', ...wasm], variablesOf(options), options.hear);
 }
+
+/** What `wrangler deploy` would upload, in a folder that goes with this process. */
+async function bundle() {
+  await (built ??= build());
+  const folder = mkdtempSync(join(tmpdir(), 'spillway-e2e-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const { code, output } = await run(
+    pinnedNode(), [wranglerCli, 'deploy', '--dry-run', '--outdir', folder],
+    { cwd: root, env: environment() },
+  );
+  if (code !== 0) throw new StartError(output);
+  return folder;
+}
+/** @type {Promise<string> | undefined} */
+let bundled;
 
 /**
  * A Worker of a few lines in workerd, to tell what is Spillway's from what is the runtime's.
