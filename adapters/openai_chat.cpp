@@ -341,6 +341,40 @@ void decode_body(std::string_view body, Events& out) {
   if (!std::holds_alternative<Garbled>(out.back())) out.emplace_back(Done{});
 }
 
+// The span of the body in which its output tokens are told, and what is to be told there instead.
+struct Recount {
+  std::string_view span;
+  std::int64_t tokens = 0;
+};
+
+SPILLWAY_RARE std::optional<Recount> recount(std::string_view body) {
+  Usage usage;
+  std::string_view span;
+  Reader in(body);
+  if (!in.enter_object()) return std::nullopt;
+  while (in.next_member()) {
+    if (in.key() != "usage" || !in.enter_object()) continue;
+    while (in.next_member()) {
+      if (in.key() == "completion_tokens") {
+        span = in.raw();
+        Reader tokens(span);
+        usage.output = read_tokens(tokens);
+      } else if (in.key() == "completion_tokens_details") {
+        read_token_details(in, "reasoning_tokens", usage.reasoning);
+      }
+    }
+  }
+  if (!in.finish() || usage.output < 0 || usage.reasoning <= 0) return std::nullopt;
+  return Recount{span, usage.output + usage.reasoning};
+}
+
+SPILLWAY_RARE void include_reasoning(std::string& body) {
+  const auto found = recount(body);
+  if (!found) return;
+  const auto at = static_cast<std::size_t>(found->span.data() - body.data());
+  body.replace(at, found->span.size(), std::to_string(found->tokens));
+}
+
 }  // namespace
 
 const Dialect openai_chat{
@@ -351,6 +385,7 @@ const Dialect openai_chat{
     .decode_frame = decode_frame,
     .decode_body = decode_body,
     .ends_with_usage = true,
+    .include_reasoning = include_reasoning,
     .decode_request = openai_chat_client::decode_request,
     .prepare = openai_chat_client::prepare,
     .encode_part = openai_chat_client::encode_part,

@@ -20,6 +20,11 @@ std::string_view name_of(Mode mode) {
   return "";
 }
 
+bool counts_apart(const Target& target, const Dialect& dialect) {
+  return (target.quirks & quirk::usage_excludes_reasoning) != 0 &&
+         dialect.include_reasoning != nullptr;
+}
+
 Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target,
                  const ChatRequest& request) {
   const quirk::Set needs_repair = quirk::irregular_stream | quirk::think_tags;
@@ -32,7 +37,8 @@ Mode choose_mode(const Dialect& client, const Provider& provider, const Target& 
   // A usage chunk has no choices, which a client that did not ask for it does not expect.
   const bool asked_for_us =
       target.ask_usage && !request.include_usage && (target.quirks & quirk::no_stream_options) == 0;
-  return asked_for_us || !provider.splice ? Mode::relay : Mode::splice;
+  return asked_for_us || counts_apart(target, *provider.dialect) || !provider.splice ? Mode::relay
+                                                                                     : Mode::splice;
 }
 
 namespace {

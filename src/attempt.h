@@ -29,6 +29,10 @@ enum class Mode : std::uint8_t {
 };
 std::string_view name_of(Mode mode);
 
+// Whether output and reasoning tokens are counted beside each other, and mended where they are
+// passed on.
+bool counts_apart(const Target& target, const Dialect& dialect);
+
 // The cheapest mode that loses nothing.
 Mode choose_mode(const Dialect& client, const Provider& provider, const Target& target,
                  const ChatRequest& request);

@@ -197,6 +197,8 @@ void Chat::complete(Instant now) {
     praise(now);
     shared_.out.clear();
     if (attempt.mode == Mode::whole) {
+      const Dialect& dialect = *provider().dialect;
+      if (counts_apart(attempt.target, dialect)) dialect.include_reasoning(attempt.body);
       shared_.out += attempt.body;
     } else {
       identify(now);

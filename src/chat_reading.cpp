@@ -151,7 +151,15 @@ void Chat::relay(const Frame& frame) {
   const Events& events = shared_.events;
   if (events.empty() || std::holds_alternative<Remark>(*events.begin())) return;
   if (!surface_.tells_usage() && tells_only_usage(events)) return;
-  Surface::relay(frame, state_ == ChatState::listening ? attempt_->held : shared_.out);
+  std::string& out = state_ == ChatState::listening ? attempt_->held : shared_.out;
+  const Dialect& dialect = *provider().dialect;
+  const auto is_usage = [](const Event& event) { return std::holds_alternative<Counted>(event); };
+  if (!counts_apart(attempt_->target, dialect) ||
+      std::none_of(events.begin(), events.end(), is_usage))
+    return Surface::relay(frame, out);
+  std::string recounted(frame.data);
+  dialect.include_reasoning(recounted);
+  Surface::relay({frame.event, recounted, frame.data_lines}, out);
 }
 
 bool Chat::take_event(Instant now, const Event& event) {

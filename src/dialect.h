@@ -79,6 +79,9 @@ struct Dialect {
   // A frame of nothing but usage behind the finish reason is the last: what comes after it is the
   // terminator, if anything.
   bool ends_with_usage = false;
+  // Counts the reasoning tokens in with the output tokens, in a frame's data or a whole body that
+  // is passed on as it is: for who counts them beside each other. Null: none of its providers does.
+  void (*include_reasoning)(std::string& body) = nullptr;
   bool takes_audio = true;  // its requests have a place for sound
   // Whether they have one for this part of a message; null: for any.
   bool (*takes)(const Content&, quirk::Set) = nullptr;
