@@ -22,14 +22,14 @@ std::string message_of(std::string_view role, std::string_view escaped) {
   return raw;
 }
 
-void add_message(ChatRequest& request, Role role, std::string_view role_name,
-                 std::string_view escaped) {
+void add_message(ChatRequest& request, Role role, std::string_view role_name, std::string text) {
+  json::mend_halves(text);  // it may have been cut inside a character
   Message message;
   message.role = role;
   Content content;
-  content.text = JsonText::trusted(request.keep(std::string(escaped)));
+  message.raw = request.keep(message_of(role_name, text));
+  content.text = JsonText::trusted(request.keep(std::move(text)));
   message.content.push_back(std::move(content));
-  message.raw = request.keep(message_of(role_name, escaped));
   request.messages.push_back(std::move(message));
 }
 

@@ -10,6 +10,7 @@
 #include "failure.h"
 #include "framing.h"
 #include "gateway.h"
+#include "json.h"
 #include "lent.h"
 #include "text.h"
 
@@ -74,7 +75,9 @@ std::string fault_of_stream(std::string_view body, bool client_left) {
     if (over) return "an event comes after the end of the stream: " + data;
     over = data == "[DONE]";
     if (over) continue;
-    const Json event = parse(valid_utf8(data));
+    std::string readable = valid_utf8(data);
+    json::mend_halves(readable);  // they are JSON, but not to this parser
+    const Json event = parse(readable);
     if (!event.is_object()) return "an event is no JSON object: " + data;
     over = event.contains("error") && !event["error"].is_null();
     // What the official clients' users read of every chunk.
