@@ -124,9 +124,11 @@ struct PartWriter {
   }
 };
 
-// All texts of one kind, in order, as one member; null_when_empty keeps a member that clients
-// expect.
-void write_pieces(const Answer& answer, PartKind kind, std::string_view key, bool null_when_empty,
+// What stands for a text that the answer does not have.
+enum class Missing { left_out, null, empty };
+
+// All texts of one kind, in order, as one member.
+void write_pieces(const Answer& answer, PartKind kind, std::string_view key, Missing missing,
                   Writer& out) {
   bool any = false;
   for (const Answer::Piece& piece : answer.pieces) {
@@ -137,9 +139,20 @@ void write_pieces(const Answer& answer, PartKind kind, std::string_view key, boo
   }
   if (any) {
     out.end_text();
-  } else if (null_when_empty) {
+  } else if (missing == Missing::null) {
     out.key(key).null();
+  } else if (missing == Missing::empty) {
+    out.key(key).string("");
   }
+}
+
+// A message whose content is null says something else: clients of others read a text.
+Missing missing_content(const Answer& answer) {
+  const bool says_else =
+      std::any_of(answer.pieces.begin(), answer.pieces.end(), [](const Answer::Piece& piece) {
+        return piece.kind == PartKind::tool_call || piece.kind == PartKind::refusal;
+      });
+  return says_else ? Missing::null : Missing::empty;
 }
 
 void write_answer_calls(const Answer& answer, Writer& out) {
@@ -179,9 +192,9 @@ void encode_answer(const Answer& answer, const Envelope& envelope, std::string& 
   write_head(envelope, "chat.completion", json);
   json.key("choices").begin_array().begin_object().key("index").integer(0);
   json.key("message").begin_object().key("role").string("assistant");
-  write_pieces(answer, PartKind::text, "content", true, json);
-  write_pieces(answer, PartKind::reasoning, "reasoning_content", false, json);
-  write_pieces(answer, PartKind::refusal, "refusal", true, json);
+  write_pieces(answer, PartKind::text, "content", missing_content(answer), json);
+  write_pieces(answer, PartKind::reasoning, "reasoning_content", Missing::left_out, json);
+  write_pieces(answer, PartKind::refusal, "refusal", Missing::null, json);
   write_answer_calls(answer, json);
   json.end_object().key("logprobs").null();
   json.key("finish_reason").string(name_of(answer.reason));
