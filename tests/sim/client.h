@@ -85,7 +85,8 @@ struct Bill {
 };
 
 // A client's library at work on a body: server-sent events as they come, or one JSON body at the
-// end. It stops at the first event that it cannot read, as libraries do.
+// end. It stops at the first event that it cannot read, as libraries do; what comes behind that is
+// held against a library that skips such events.
 class Reading {
  public:
   enum class Over : std::uint8_t { no, done, error, broken };
@@ -111,6 +112,8 @@ class Reading {
   [[nodiscard]] bool usage_alone() const { return usage_alone_; }
   // Of a body that was no stream.
   [[nodiscard]] std::size_t choices() const { return choices_; }
+  // Behind the first event that it cannot read: how the stream ends for who skips such events.
+  [[nodiscard]] Over skipped_over() const { return skipped_over_; }
   // What no client may be sent; empty while all is well.
   [[nodiscard]] const std::string& problem() const { return problem_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -119,6 +122,7 @@ class Reading {
   void take_line(std::string_view line);
   void dispatch();
   void read_object(std::string_view text);
+  void read_on(const std::string& data, bool native);
   void wrong(std::string_view what, std::string_view data);
 
   bool stream_ = true;
@@ -131,6 +135,7 @@ class Reading {
   std::string body_;
   Told told_;
   Over over_ = Over::no;
+  Over skipped_over_ = Over::no;
   std::string error_code_;
   std::string error_type_;
   bool usage_told_ = false;

@@ -227,7 +227,7 @@ void Reading::dispatch() {
   has_data_ = false;
   const std::string data = std::move(data_);
   data_.clear();
-  if (over_ == Over::broken) return;
+  if (over_ == Over::broken) return read_on(data, native);
   // What a provider itself sends behind its end, natively, no one can take back.
   if (over_ != Over::no && native) return;
   if (over_ != Over::no && !late_error_)
@@ -262,10 +262,32 @@ void Reading::dispatch() {
   usage_ = chunk.usage;
 }
 
+// What is written must fit where the stream is, whatever the provider has put there.
+void Reading::read_on(const std::string& data, bool native) {
+  if (skipped_over_ != Over::no) {
+    if (!native && !late_error_) wrong("an event comes behind the end of the stream", data);
+    return;
+  }
+  if (data == "[DONE]") {
+    skipped_over_ = Over::done;
+    return;
+  }
+  Told ignored;
+  ChunkReader chunk(ignored);
+  if (!chunk.read(data)) {
+    if (!native) wrong("an event is no JSON object", data);
+  } else if (chunk.has_error) {
+    skipped_over_ = Over::error;
+  }
+}
+
 void Reading::finish() {
   if (stream_) {
+    if (over_ == Over::broken && skipped_over_ == Over::no)
+      wrong("the stream ends with neither [DONE] nor an error behind what cannot be read",
+            line_ + data_);
     if (over_ == Over::no) wrong("the stream ends with neither [DONE] nor an error", line_ + data_);
-    if (over_ != Over::broken && (has_data_ || !line_.empty()) && !native_)
+    if ((has_data_ || !line_.empty()) && !native_)
       wrong("the last event is not complete", line_ + data_);
     return;
   }

@@ -29,7 +29,9 @@ enum class Fault : std::uint8_t {
   bad_request,
   context_too_long,
   content_refused,
+  denied,  // by somebody on the way: of the key nothing is said
   model_gone,
+  model_denied,  // to this key
   too_large,
   redirect,
   prefill_refused,
@@ -56,6 +58,7 @@ enum class Fault : std::uint8_t {
   lingering,
   unknown_events,
   comments,
+  heartbeats,
   drip,
   odd_framing,
   upstream_count,

@@ -54,6 +54,7 @@ class Planner {
   void drip();
   [[nodiscard]] std::size_t index_after_content();
   [[nodiscard]] Piece broken_piece();
+  [[nodiscard]] Piece heartbeat();
   [[nodiscard]] bool is(Fault fault) const { return plan_.fault == fault; }
   void add(Step::What what, Millis after_ms, std::size_t upto = 0) {
     plan_.steps.push_back({what, after_ms, upto});
@@ -97,7 +98,9 @@ Plan Planner::make() {
     case Fault::bad_request:
     case Fault::context_too_long:
     case Fault::content_refused:
+    case Fault::denied:
     case Fault::model_gone:
+    case Fault::model_denied:
     case Fault::too_large:
     case Fault::redirect:
     case Fault::prefill_refused:
@@ -121,6 +124,7 @@ void Planner::refuse() {
   plan_.kinds = refusal.kinds;
   plan_.kinds_cut = refusal.kinds_cut;
   plan_.hint = refusal.hint;
+  plan_.to_key = is(Fault::model_denied);
   add(Step::What::head, random_.between(0, order_.headers_ms / 2));
   // Its body may be late, or never whole: the head says enough.
   const Millis pause = random_.between(0, order_.headers_ms / 4);
@@ -313,6 +317,12 @@ Piece Planner::broken_piece() {
   return {{}, std::string(random_.pick(broken))};
 }
 
+Piece Planner::heartbeat() {
+  constexpr std::array<std::string_view, 7> beats{"",           "null", "ping",    "true",
+                                                  "keep-alive", "0",    "\"ping\""};
+  return {random_.percent(40) ? "ping" : "", std::string(random_.pick(beats))};
+}
+
 void Planner::spoil_pieces() {
   const auto insert = [this](std::size_t at, Piece piece) {
     pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(at), std::move(piece));
@@ -394,6 +404,13 @@ void Planner::spoil_pieces() {
         // Behind the terminator there is nothing to know.
         const std::size_t room = pieces_.size() + (pieces_.back().terminator ? 0 : 1);
         insert(random_.below(room), unknown_piece(random_, order_.dialect));
+      }
+      break;
+    case Fault::heartbeats:
+      plan_.native_garbage = true;
+      for (std::size_t left = 1 + random_.below(5); left > 0; --left) {
+        const std::size_t room = pieces_.size() + (pieces_.back().terminator ? 0 : 1);
+        insert(random_.below(room), heartbeat());
       }
       break;
     case Fault::flood: {

@@ -313,6 +313,20 @@ Words words_of(Random& random, DialectName dialect, Fault fault, std::string_vie
                       "Output blocked by content filtering policy", content_filter, bad_request),
                  word(403, "PERMISSION_DENIED", "", "Result of our safety system", content_filter,
                       server)});
+    case Fault::denied:
+      return in(
+          {word(403, "", "", random.percent(50) ? "Forbidden" : "Missing Authentication Token",
+                server, auth),
+           word(403, "permission_error", "", "Request not allowed", server, server),
+           word(403, "PERMISSION_DENIED", "", "Access is denied by policy.", server, server)});
+    case Fault::model_denied:
+      return in(
+          {word(403, "invalid_request_error", random.percent(50) ? "no_access" : "",
+                "You have no access to this model.", model_not_found, server),
+           word(403, "permission_error", "",
+                "There is no permission to use the specified resource.", model_not_found, server),
+           word(403, "PERMISSION_DENIED", "", "No permission for the requested model.",
+                model_not_found, server)});
     case Fault::model_gone:
       return in(
           {word(404, "invalid_request_error", "model_not_found", "The model is not there.",
@@ -338,7 +352,9 @@ Refusal page(Random& random) {
     std::string_view title;
     FailureKind kind;
   };
-  constexpr std::array<Page, 6> pages{{{502, "502 Bad Gateway", server},
+  constexpr std::array<Page, 8> pages{{{403, "403 Forbidden", server},
+                                       {403, "Access Denied", server},
+                                       {502, "502 Bad Gateway", server},
                                        {503, "503 Service Unavailable", overloaded},
                                        {504, "504 Gateway Time-out", timeout},
                                        {520, "Unknown error", server},

@@ -251,6 +251,7 @@ class Simulation final : public Actions {
   // --- simulation_closing.cpp
   void close(std::uint32_t chat);
   void check_answer(const Chat& chat);
+  void check_skipped(const Chat& chat);
   void check_error(const Chat& chat);
   void check_given_up(const Chat& chat);
   void check_log(const Chat& chat);

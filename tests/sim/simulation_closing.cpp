@@ -89,7 +89,8 @@ void Simulation::check_answer(const Chat& chat) {
   if (cut && !chat.ask.stream) return violate("client", "an error with status 200");
   if (cut) {
     const KindSet kinds = possible_kinds(chat, exchange);
-    const bool excused = chat.stalled_ever || exchange.plan.kinds != kNoKind;
+    const bool excused =
+        chat.stalled_ever || exchange.plan.kinds != kNoKind || gave_up_reading(chat);
     if (kinds == kNoKind && !excused)
       return violate("false failure", "an answer is cut whose provider did nothing wrong: " +
                                           std::string(name_of(exchange.plan.fault)));
@@ -97,6 +98,7 @@ void Simulation::check_answer(const Chat& chat) {
       return violate("client", "the client is sent what it cannot read");
     const std::string fault = fault_of_beginning(chat.reading.told(), sources_of(chat));
     if (!fault.empty()) return violate("answer", fault);
+    if (gave_up_reading(chat)) return check_skipped(chat);
     return check_not_rescued(chat);
   }
   if (!chat.ask.stream && chat.reading.choices() != 1)
@@ -104,6 +106,19 @@ void Simulation::check_answer(const Chat& chat) {
   const std::string fault = fault_of_whole(chat.reading.told(), sources_of(chat), chat.ask.stream);
   if (!fault.empty()) return violate("answer", fault);
   check_usage(chat, exchange);
+}
+
+// What a client has whole, but for events that only some cannot read, is not called cut; what ends
+// in an error is not called whole.
+void Simulation::check_skipped(const Chat& chat) {
+  const Exchange& exchange = *exchanges_[chat.spliced];
+  const bool has_all =
+      exchange.plan.finish.must_be_known(exchange.arrived) && exchange.number == chat.current;
+  const Reading::Over over = chat.reading.skipped_over();
+  if (over == Reading::Over::done && has_all && !completed(chat))
+    return violate("log", "an answer that came whole is called cut");
+  if (over == Reading::Over::error && completed(chat))
+    return violate("log", "an answer that ends in an error is called whole");
 }
 
 // What the provider counted is what the client and the log are told.
@@ -347,10 +362,11 @@ void Simulation::check_log(const Chat& chat) {
         !exchange.plan.refusal || (exchange.delivered == exchange.plan.body.size() &&
                                    exchange.delivered <= limits::error_body_bytes_max);
     if (kind == set_of(timeout) && total_deadline(chat) <= now_) {
-      standings_.failed(now_, exchange.engine, exchange.key, number, kAnyKind, {}, false);
+      standings_.failed(now_, exchange.engine, exchange.key, number, kAnyKind, {}, false, false);
     } else {
       standings_.failed(now_, exchange.engine, exchange.key, number,
-                        blamed_kinds(chat, exchange, kind), exchange.plan.hint, whole);
+                        blamed_kinds(chat, exchange, kind), exchange.plan.hint, whole,
+                        exchange.plan.to_key);
     }
   }
   if (!answers && !chat.left) return;

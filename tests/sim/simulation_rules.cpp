@@ -182,7 +182,7 @@ void Simulation::judge(Chat& chat, Exchange& exchange, std::uint32_t number) {
                                         std::string(name_of(exchange.plan.fault)));
   standings_.failed(now_, exchange.engine, exchange.key, number,
                     blamed_kinds(chat, exchange, exchange.kinds), exchange.plan.hint,
-                    exchange.whole);
+                    exchange.whole, exchange.plan.to_key);
 }
 
 // --- which engine is asked
@@ -324,6 +324,7 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
   if (next.rescues && (!last.rescues || last.answers))
     return violate("rescue", "the engine whose answer broke off is asked to go on with it");
   if (other_key) may |= kBlamesKey | kSetsKeyAside;
+  if (other_key && last.plan.to_key) may |= set_of(model_not_found);
   if (rules.rate_limit_wait_ms > 0) may |= set_of(rate_limited);
   int failed_alike = 0;
   std::size_t keys_failed = 0;
@@ -364,7 +365,7 @@ void Simulation::check_order(const Chat& chat, const Exchange& next) {
                                      ready + " is ready");
     if (before) return violate("choice", ready + " stands before it in the chain and is ready");
   }
-  if (next.key == kNoKey) return;
+  if (next.key == kNoKey || standings_.may_be_denied(next.engine)) return;
   const std::size_t provider = world_.engines[next.engine].provider;
   if (!standings_.key_surely_cooling(now_, provider, next.key)) return;
   for (std::size_t key = 0; key < world_.providers[provider].keys.size(); ++key)

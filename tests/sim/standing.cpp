@@ -45,13 +45,19 @@ void Standings::doubt(Standing& standing, std::uint32_t exchange) {
 }
 
 void Standings::failed(Instant now, std::size_t engine, std::size_t key_index,
-                       std::uint32_t exchange, KindSet kinds, const Hint& hint, bool whole) {
+                       std::uint32_t exchange, KindSet kinds, const Hint& hint, bool whole,
+                       bool to_key) {
   Standing& standing = engines_[engine];
   standing.tell(exchange);
   const std::size_t provider = world_->engines[engine].provider;
   const std::size_t keys = keys_[provider].size();
   const auto all = [kinds](KindSet set) { return (kinds & ~set) == 0; };
   if (all(kBlamesNobody)) return let_go(engine, exchange);
+  // Some key of it may still be allowed to.
+  if (to_key && keys > 1 && (kinds & kSetsEngineAside) != 0) {
+    standing.denied = true;
+    if (all(kSetsEngineAside)) return doubt(standing, exchange);
+  }
 
   Millis wait = world_->cooldown_ms;
   if (hint.given()) {
@@ -134,7 +140,7 @@ bool Standings::key_surely_cooling(Instant now, std::size_t provider, std::size_
 }
 
 bool Standings::surely_ready(std::size_t engine) const {
-  if (!engines_[engine].ready) return false;
+  if (!engines_[engine].ready || engines_[engine].denied) return false;
   const auto& keys = keys_[world_->engines[engine].provider];
   return keys.empty() ||
          std::any_of(keys.begin(), keys.end(), [](const Key& k) { return k.ready; });

@@ -19,7 +19,7 @@ class Standings {
   void began(Instant now, std::size_t engine, std::uint32_t exchange);
   // `kinds`: what the failure may be called. `whole`: all of the provider's words were read.
   void failed(Instant now, std::size_t engine, std::size_t key, std::uint32_t exchange,
-              KindSet kinds, const Hint& hint, bool whole);
+              KindSet kinds, const Hint& hint, bool whole, bool to_key);
   // `key` and when the attempt with it began.
   void succeeded(Instant now, std::size_t engine, std::size_t key, std::uint32_t exchange,
                  Instant began);
@@ -31,6 +31,7 @@ class Standings {
   [[nodiscard]] bool surely_ready(std::size_t engine) const;
   // Why it is surely not to be called now; nullptr when it may be.
   [[nodiscard]] const char* surely_cooling(Instant now, std::size_t engine) const;
+  [[nodiscard]] bool may_be_denied(std::size_t engine) const { return engines_[engine].denied; }
   [[nodiscard]] bool key_surely_ready(std::size_t provider, std::size_t key) const;
   [[nodiscard]] bool key_surely_cooling(Instant now, std::size_t provider, std::size_t key) const;
 
@@ -45,6 +46,7 @@ class Standings {
     // until an exchange begins when no other has yet to tell.
     bool sure = true;
     bool blamed = true;                 // surely, if it is not ready
+    bool denied = false;                // to one of its keys: which of them may be used is open
     std::vector<std::uint32_t> untold;  // exchanges that have begun and told nothing yet
 
     void tell(std::uint32_t exchange);
