@@ -100,8 +100,11 @@ void say_anthropic(Random& random, const Script& script, const Manner& manner, P
                                    std::to_string(manner.exchange) +
                                    R"(","type":"message","role":"assistant","model":")"};
   start.data += manner.model;
+  const std::int64_t cached = manner.usage_in_parts ? script.usage.input / 3 : 0;
   start.data += R"(","content":[],"stop_reason":null,"usage":{"input_tokens":)" +
-                std::to_string(script.usage.input) + R"(,"output_tokens":1}}})";
+                std::to_string(script.usage.input - cached);
+  if (cached > 0) start.data += R"(,"cache_read_input_tokens":)" + std::to_string(cached);
+  start.data += R"(,"output_tokens":1}}})";
   start.usage = true;
   start.counted = {script.usage.input, 1};
   out.push_back(std::move(start));
@@ -111,8 +114,9 @@ void say_anthropic(Random& random, const Script& script, const Manner& manner, P
   blocks.stop();
   Piece finish{"message_delta", R"({"type":"message_delta","delta":{"stop_reason":")", false, true};
   finish.data += stop_reason(script.finish);
-  finish.data += R"(","stop_sequence":null},"usage":{"output_tokens":)" +
-                 std::to_string(script.usage.output) + "}}";
+  finish.data += R"(","stop_sequence":null},"usage":{)";
+  if (manner.usage_in_parts) finish.data += R"("input_tokens":0,"cache_read_input_tokens":0,)";
+  finish.data += R"("output_tokens":)" + std::to_string(script.usage.output) + "}}";
   finish.usage = true;
   finish.counted = script.usage;
   out.push_back(std::move(finish));

@@ -21,6 +21,18 @@ std::string object_of(std::string_view escaped) {
   return out.empty() ? "{}" : out;
 }
 
+// What it thought is told at once, what it said at the end, and what is known is 0 from then on.
+std::string counts_in_parts(bool is_first, const Script& script, Usage& known) {
+  const std::int64_t thoughts = script.usage.output / 2;
+  const bool is_last = known.output == script.usage.output;
+  const std::int64_t said = is_last ? script.usage.output - thoughts : 0;
+  known.output = thoughts + said;
+  std::string counts = R"({"promptTokenCount":)" + std::to_string(is_first ? known.input : 0);
+  if (is_first) counts += R"(,"thoughtsTokenCount":)" + std::to_string(thoughts);
+  if (said > 0) counts += R"(,"candidatesTokenCount":)" + std::to_string(said);
+  return counts + "}";
+}
+
 std::string part_of(const Script& script, const Script::Delta& delta) {
   if (delta.kind == Kind::call) {
     const Call& call = script.calls[delta.call];
@@ -47,14 +59,18 @@ void say_gemini(Random& random, const Script& script, const Manner& manner, Piec
       piece.data += '"';
       piece.finish = true;
     }
-    piece.data += R"(,"index":0}],"usageMetadata":{"promptTokenCount":)" +
-                  std::to_string(script.usage.input) + R"(,"candidatesTokenCount":)" +
-                  std::to_string(piece.finish ? script.usage.output : 1) + R"(},"modelVersion":")";
+    piece.counted = {script.usage.input, piece.finish ? script.usage.output : 1};
+    piece.data += R"(,"index":0}],"usageMetadata":)";
+    piece.data += manner.usage_in_parts
+                      ? counts_in_parts(out.empty(), script, piece.counted)
+                      : R"({"promptTokenCount":)" + std::to_string(piece.counted.input) +
+                            R"(,"candidatesTokenCount":)" + std::to_string(piece.counted.output) +
+                            "}";
+    piece.data += R"(,"modelVersion":")";
     piece.data += manner.model;
     piece.data += R"(","responseId":"g)" + std::to_string(manner.exchange) + "\"}";
     piece.content = !parts.empty();
     piece.usage = true;
-    piece.counted = {script.usage.input, piece.finish ? script.usage.output : 1};
     out.push_back(std::move(piece));
   };
   const bool finish_with_content = random.percent(50);

@@ -105,6 +105,12 @@ void say_openai_chat(Random& random, const Script& script, const Manner& manner,
         break;
       }
     }
+    if (manner.usage && manner.usage_in_parts) {  // nothing yet
+      piece.data.pop_back();
+      piece.data += R"(,"usage":{"prompt_tokens":0,"completion_tokens":0}})";
+      piece.usage = true;
+      piece.counted = {0, 0};
+    }
     out.push_back(std::move(piece));
   }
   Piece finish{{}, chunk(manner, "", finish_word(script, manner)), false, true};

@@ -33,6 +33,7 @@ struct Manner {
   bool terminator = true;
   bool think_tags = false;
   bool irregular = false;       // tool calls without an index, reasons that contradict the content
+  bool usage_in_parts = false;  // some counts early, some late, zeros for what is known
   bool reasoning_word = false;  // `reasoning` instead of `reasoning_content`
 };
 

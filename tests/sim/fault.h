@@ -61,6 +61,10 @@ enum class Fault : std::uint8_t {
   heartbeats,
   drip,
   odd_framing,
+  wrong_label,
+  whole_answer,  // to a request for a stream
+  usage_in_parts,
+  early_finish,  // a finish reason, and then more
   upstream_count,
   // the host
   chunk_splits = upstream_count,

@@ -40,6 +40,7 @@ class Planner {
   void refuse();
   void answer();
   void answer_whole();
+  void answer_at_once();
   void write_pieces();
   void spoil_pieces();
   void print();
@@ -55,6 +56,8 @@ class Planner {
   [[nodiscard]] std::size_t index_after_content();
   [[nodiscard]] Piece broken_piece();
   [[nodiscard]] Piece heartbeat();
+  void finish_early();
+  void send_in_two();
   [[nodiscard]] bool is(Fault fault) const { return plan_.fault == fault; }
   void add(Step::What what, Millis after_ms, std::size_t upto = 0) {
     plan_.steps.push_back({what, after_ms, upto});
@@ -69,7 +72,8 @@ class Planner {
   Plan plan_;
   Pieces pieces_;
   std::vector<Printed> printed_;
-  std::size_t broken_ = kNowhere;  // the piece that is wrong
+  std::size_t broken_ = kNowhere;        // the piece that is wrong
+  std::size_t early_finish_ = kNowhere;  // the piece that says so
   bool crlf_ = false;
   bool tight_ = false;  // no space behind the colon
   bool noisy_ = false;  // comments, ids and the like between events
@@ -152,6 +156,19 @@ void Planner::refuse() {
 
 // --- an answer
 
+Manner manner_of(Random& random, const Order& order, Fault fault) {
+  Manner manner;
+  manner.usage_in_parts = fault == Fault::usage_in_parts;
+  manner.model = order.model;
+  manner.exchange = order.exchange;
+  manner.usage = order.usage;
+  manner.terminator = order.terminator;
+  manner.think_tags = order.think_tags;
+  manner.irregular = order.irregular;
+  manner.reasoning_word = random.percent(50);
+  return manner;
+}
+
 void Planner::answer() {
   plan_.head = R"({"content-type":"text/event-stream; charset=utf-8"})";
   if (is(Fault::odd_framing)) {
@@ -166,6 +183,13 @@ void Planner::answer() {
     if (random_.one_in(3)) plan_.body = "\xEF\xBB\xBF";
   }
   if (is(Fault::comments)) noisy_ = true;
+  if (is(Fault::wrong_label)) {
+    constexpr std::array<std::string_view, 4> labels{
+        R"({"content-type":"application/json"})",
+        R"({"content-type":"application/json; charset=utf-8"})",
+        R"({"content-type":"application/x-ndjson"})", R"({"content-type":"audio/mpeg"})"};
+    plan_.head = random_.pick(labels);
+  }
   if (is(Fault::page)) {
     plan_.head = R"({"content-type":"text/html"})";
     if (random_.percent(30)) plan_.head = R"({"content-type":"text/event-stream"})";
@@ -182,21 +206,27 @@ void Planner::answer() {
   }
   if (!order_.streamed) return answer_whole();
   write_pieces();
+  if (is(Fault::whole_answer) && order_.dialect == DialectName::openai_chat)
+    return answer_at_once();
   spoil_pieces();
   print();
   time_steps();
 }
 
-Manner manner_of(Random& random, const Order& order) {
-  Manner manner;
-  manner.model = order.model;
-  manner.exchange = order.exchange;
-  manner.usage = order.usage;
-  manner.terminator = order.terminator;
-  manner.think_tags = order.think_tags;
-  manner.irregular = order.irregular;
-  manner.reasoning_word = random.percent(50);
-  return manner;
+// A stream was asked for, and the answer comes as one body.
+void Planner::answer_at_once() {
+  plan_.head = random_.percent(70) ? R"({"content-type":"application/json"})" : "{}";
+  plan_.body = whole_openai_chat(plan_.script, manner_of(random_, order_, plan_.fault));
+  plan_.is_one_body = true;
+  // What does not go on is read with its reason, not before it.
+  if (plan_.kinds != kNoKind && plan_.script.finish == FinishReason::content_filter)
+    fails(content_filter);
+  const std::size_t size = plan_.body.size();
+  plan_.content = {size, kNowhere};
+  plan_.contents = {plan_.content};
+  plan_.finish = plan_.usage = {size, size};
+  plan_.counts.push_back({plan_.usage, plan_.script.usage});
+  time_steps();
 }
 
 // An answer that is not streamed is one body: it is there or it is not.
@@ -212,7 +242,7 @@ void Planner::answer_whole() {
     fails(empty);
     plan_.may_succeed = true;
   }
-  plan_.body = whole_openai_chat(plan_.script, manner_of(random_, order_));
+  plan_.body = whole_openai_chat(plan_.script, manner_of(random_, order_, plan_.fault));
   plan_.content = plan_.finish = plan_.usage = {plan_.body.size(), plan_.body.size()};
   switch (plan_.fault) {
     case Fault::error_before_content:
@@ -282,7 +312,7 @@ void Planner::write_pieces() {
     if (plan_.joint == Joint::contradicts) fails(empty);
     if (plan_.joint == Joint::adds_nothing) plan_.rest.clear();
   }
-  const Manner manner = manner_of(random_, order_);
+  const Manner manner = manner_of(random_, order_, plan_.fault);
   switch (order_.dialect) {
     case DialectName::openai_chat:
       say_openai_chat(random_, plan_.script, manner, pieces_);
@@ -315,6 +345,21 @@ Piece Planner::broken_piece() {
       R"({"choices":[]}})",
       R"({'choices': []})"};
   return {{}, std::string(random_.pick(broken))};
+}
+
+// Somewhere in the middle the provider says that it stops, and does not.
+void Planner::finish_early() {
+  std::vector<std::size_t> contents;
+  for (std::size_t index = 0; index < pieces_.size(); ++index)
+    if (pieces_[index].content && !pieces_[index].finish) contents.push_back(index);
+  if (contents.size() < 2 || order_.dialect == DialectName::anthropic) return nothing_wrong();
+  early_finish_ = contents[random_.below(contents.size() - 1)];
+  std::string& data = pieces_[early_finish_].data;
+  const bool is_gemini = order_.dialect == DialectName::gemini;
+  const std::string_view none = is_gemini ? R"(,"index":0)" : R"("finish_reason":null)";
+  const std::string_view reason =
+      is_gemini ? R"(,"finishReason":"STOP","index":0)" : R"("finish_reason":"stop")";
+  data.replace(data.rfind(none), none.size(), reason);
 }
 
 Piece Planner::heartbeat() {
@@ -386,7 +431,7 @@ void Planner::spoil_pieces() {
       ScriptWishes wishes;
       wishes.deltas_max = 1;
       Script more = write_script(other, order_.exchange + 500'000, wishes);
-      Manner manner = manner_of(random_, order_);
+      Manner manner = manner_of(random_, order_, plan_.fault);
       Pieces late;
       if (order_.dialect == DialectName::anthropic) {
         say_anthropic(other, more, manner, late);
@@ -406,6 +451,8 @@ void Planner::spoil_pieces() {
         insert(random_.below(room), unknown_piece(random_, order_.dialect));
       }
       break;
+    case Fault::early_finish:
+      return finish_early();
     case Fault::heartbeats:
       plan_.native_garbage = true;
       for (std::size_t left = 1 + random_.below(5); left > 0; --left) {
@@ -490,6 +537,7 @@ void Planner::find_places() {
     if (piece.usage) plan_.counts.push_back({place_of(index), piece.counted});
   }
   if (broken_ < printed_.size()) plan_.broken = printed_[broken_].data_end;
+  if (early_finish_ < printed_.size()) plan_.finish.begun = printed_[early_finish_].data_end;
   if (is(Fault::no_finish)) plan_.usage = {};  // what is left of it may be half
 }
 
@@ -529,6 +577,15 @@ void Planner::send_slowly() {
     pause = random_.between(0, pause_max);
   }
   add(Step::What::bytes, std::min(pause, order_.first_content_ms / 3), plan_.body.size());
+}
+
+// All up to the reason that is none, and the rest after a silence that may be as long as any.
+void Planner::send_in_two() {
+  const Millis longest = std::min(order_.idle_ms * 4 / 5, order_.total_ms / 4);
+  const Millis shortest = std::min(longest, limits::finish_grace_ms + 100);
+  add(Step::What::bytes, random_.between(0, order_.first_content_ms / 3),
+      printed_[early_finish_].end);
+  add(Step::What::bytes, random_.between(shortest, longest), plan_.body.size());
 }
 
 void Planner::cut_at(std::size_t byte, Step::What how) {
@@ -587,10 +644,10 @@ void Planner::time_steps() {
     }
   }
   add(Step::What::head, headers);
-  send_all();
+  early_finish_ < printed_.size() ? send_in_two() : send_all();
   Millis end_after = random_.percent(60) ? 0 : random_.between(0, order_.idle_ms / 4);
   // A connection may stay open for a while behind the answer.
-  if (plan_.kinds == kNoKind && random_.one_in(8))
+  if (plan_.kinds == kNoKind && !plan_.is_one_body && random_.one_in(8))
     end_after = random_.between(0, limits::finish_grace_ms);
   switch (plan_.fault) {
     case Fault::slow_content:

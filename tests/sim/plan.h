@@ -91,6 +91,7 @@ struct Plan {
   KindSet kinds_cut = 0;        // a refusal whose body was cut
   bool may_succeed = false;     // too, if there are kinds
   bool native_garbage = false;  // its own bytes break a client that gets them as they are
+  bool is_one_body = false;     // nothing of it counts before its end
   bool to_key = false;          // another key may be allowed what this one is denied
   Hint hint;
 };

@@ -6,7 +6,7 @@ namespace {
 
 // What follows a word: text that would be mistaken for a border, an escape or an end by a reader
 // that looks at bytes instead of structure.
-constexpr std::array<std::string_view, 22> kTails{
+constexpr std::array<std::string_view, 25> kTails{
     " ",
     " ",
     ", ",
@@ -29,6 +29,10 @@ constexpr std::array<std::string_view, 22> kTails{
     R"(event: error\n)",
     R"(\u2028)",
     R"(\u0000)",
+    // … or for an error of its provider.
+    "API key not valid. ",
+    "insufficient_quota ",
+    "maximum context length ",
 };
 
 void append_word(Random& random, std::uint32_t exchange, std::size_t word, std::string& out) {

@@ -441,6 +441,10 @@ void Simulation::note_progress(Exchange& exchange, std::size_t before) {
       exchange.finish_maybe = now_;
       may_answer = true;
     }
+  // A count behind the finish reason may be the end.
+  const Place& usage = exchange.plan.usage;
+  if (crossed(usage.begun) || crossed(usage.told)) exchange.finish_maybe = now_;
+  if (exchange.plan.is_one_body) exchange.content_maybe = now_;
   if (exchange.rescues && may_answer) exchange.may_answer = true;
 }
 

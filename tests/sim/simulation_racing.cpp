@@ -30,7 +30,11 @@ void Simulation::return_to_empty(Chat& chat, const std::function<bool(std::uint3
   if (empty == chat.exchanges.rend()) return;
   if (chat.rival != kNone) {  // what made the chat stop was one of two
     if (cause_exchange_ == chat.rival) std::swap(chat.current, chat.rival);
-    lose(chat.rival);
+    if (by_time() && total_deadline(chat) <= now_) {  // or the chat's time, and both were late
+      judge(chat, *exchanges_[chat.rival], chat.rival);
+    } else {
+      lose(chat.rival);
+    }
     chat.rival = kNone;
   }
   judge(chat, *exchanges_[chat.current], chat.current);

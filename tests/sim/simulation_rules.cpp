@@ -132,7 +132,7 @@ Instant Simulation::latest_deadline(const Chat& chat, const Exchange& exchange) 
   Instant latest;
   if (!plan.content.must_be_known(exchange.delivered))
     latest = exchange.headers_at + first_content_ms(chat, exchange, timeouts);
-  if (plan.content.may_be_known(exchange.delivered))
+  if (plan.content.may_be_known(exchange.delivered) || (plan.is_one_body && exchange.delivered > 0))
     latest = std::max(latest, exchange.content_maybe + idle_ms(exchange, timeouts));
   // By its label an answer, by its first byte none.
   if (plan.fault == Fault::page) latest = std::max(latest, exchange.started + timeouts.headers_ms);
