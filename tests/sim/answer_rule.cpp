@@ -97,8 +97,6 @@ std::string fault_of_whole(const Told& told, const Sources& sources, bool raw) {
     return "the answer is told as finished, and its provider had not finished: " +
            std::to_string(source.bytes) + " bytes had come, the end is at " +
            std::to_string(plan.finish.begun);
-  // When the time is over its latest word counts.
-  if (plan.fault == Fault::early_finish && !plan.finish.must_be_known(source.bytes)) return {};
   if (plan.rescues && plan.joint == Joint::contradicts)
     return "an answer that does not join is told as finished";
   const std::string text = told_text(told, plan);

@@ -103,7 +103,14 @@ void Simulation::check_answer(const Chat& chat) {
   }
   if (!chat.ask.stream && chat.reading.choices() != 1)
     return violate("client", "an answer without one choice");
-  const std::string fault = fault_of_whole(chat.reading.told(), sources_of(chat), chat.ask.stream);
+  // When the chat's time is over, the latest finish reason counts.
+  const Sources sources = sources_of(chat);
+  const bool is_out_of_time = exchange.plan.fault == Fault::early_finish &&
+                              total_deadline(chat) <= now_ &&
+                              !exchange.plan.finish.must_be_known(sources.last().bytes);
+  const std::string fault = is_out_of_time
+                                ? fault_of_beginning(chat.reading.told(), sources)
+                                : fault_of_whole(chat.reading.told(), sources, chat.ask.stream);
   if (!fault.empty()) return violate("answer", fault);
   check_usage(chat, exchange);
 }

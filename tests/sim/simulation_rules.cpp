@@ -154,6 +154,8 @@ KindSet Simulation::possible_kinds(const Chat& chat, const Exchange& exchange) c
     if (overdue(chat, exchange, chat.ask.rules.timeouts))
       kinds |= refused ? plan.kinds | plan.kinds_cut : set_of(timeout);
     // What is finished and then waited for in vain is judged as it stands.
+    if (plan.fault == Fault::early_finish && plan.finish.may_be_known(exchange.delivered))
+      kinds |= set_of(empty);
     const bool is_page = plan.fault == Fault::page && exchange.delivered > 0;
     // What is wrong with a piped body is told where it ends, or comes to nothing more.
     const bool was_piped = chat.spliced == exchange.number;
