@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, kFaults> kNames{
     "too_large",
     "redirect",
     "prefill_refused",
+    "addition_refused",
     "page",
     "nothing",
     "empty_answer",

@@ -35,6 +35,7 @@ enum class Fault : std::uint8_t {
   too_large,
   redirect,
   prefill_refused,
+  addition_refused,  // what asks for usage in a stream
   // an answer that is none
   page,
   nothing,

@@ -108,6 +108,7 @@ Plan Planner::make() {
     case Fault::too_large:
     case Fault::redirect:
     case Fault::prefill_refused:
+    case Fault::addition_refused:
       refuse();
       return std::move(plan_);
     default:
@@ -129,6 +130,7 @@ void Planner::refuse() {
   plan_.kinds_cut = refusal.kinds_cut;
   plan_.hint = refusal.hint;
   plan_.to_key = is(Fault::model_denied);
+  plan_.names_addition = plan_.body.find(R"("param":"stream_options")") != std::string::npos;
   add(Step::What::head, random_.between(0, order_.headers_ms / 2));
   // Its body may be late, or never whole: the head says enough.
   const Millis pause = random_.between(0, order_.headers_ms / 4);
@@ -352,7 +354,9 @@ void Planner::finish_early() {
   std::vector<std::size_t> contents;
   for (std::size_t index = 0; index < pieces_.size(); ++index)
     if (pieces_[index].content && !pieces_[index].finish) contents.push_back(index);
-  if (contents.size() < 2 || order_.dialect == DialectName::anthropic) return nothing_wrong();
+  // Of who goes on half a repetition may be all that there is time for, and is no repetition then.
+  if (contents.size() < 2 || order_.dialect == DialectName::anthropic || plan_.rescues)
+    return nothing_wrong();
   early_finish_ = contents[random_.below(contents.size() - 1)];
   std::string& data = pieces_[early_finish_].data;
   const bool is_gemini = order_.dialect == DialectName::gemini;

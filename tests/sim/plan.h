@@ -92,6 +92,7 @@ struct Plan {
   bool may_succeed = false;     // too, if there are kinds
   bool native_garbage = false;  // its own bytes break a client that gets them as they are
   bool is_one_body = false;     // nothing of it counts before its end
+  bool names_addition = false;  // a refusal of what the router added, by its field
   bool to_key = false;          // another key may be allowed what this one is denied
   Hint hint;
 };

@@ -327,6 +327,13 @@ Words words_of(Random& random, DialectName dialect, Fault fault, std::string_vie
                 "There is no permission to use the specified resource.", model_not_found, server),
            word(403, "PERMISSION_DENIED", "", "No permission for the requested model.",
                 model_not_found, server)});
+    case Fault::addition_refused: {
+      Words words =
+          word(400, "invalid_request_error", "",
+               "Unrecognized request argument supplied: stream_options", bad_request, empty);
+      words.kinds = words.kinds_cut;
+      return words;
+    }
     case Fault::model_gone:
       return in(
           {word(404, "invalid_request_error", "model_not_found", "The model is not there.",
@@ -399,6 +406,10 @@ Refusal refuse(Random& random, DialectName dialect, Fault fault, Instant now, st
   refusal.status = words.status;
   refusal.headers = R"("content-type":"application/json")" + asked.headers;
   refusal.body = error_object(dialect, words, asked);
+  constexpr std::string_view no_field = R"("param":null)";
+  if (fault == Fault::addition_refused && random.percent(70))
+    refusal.body.replace(refusal.body.find(no_field), no_field.size(),
+                         R"("param":"stream_options")");
   refusal.kinds = words.kinds;
   refusal.kinds_cut = words.kinds_cut;
   if (random.one_in(40)) refusal.body.append(70'000, ' ');  // longer than anyone reads

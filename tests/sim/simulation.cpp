@@ -37,6 +37,7 @@ std::optional<Violation> Simulation::run() {
   if (trace_ != nullptr) trace_->begin(now_);
   standings_.reset(world_);
   begun_.assign(world_.engines.size(), 0);
+  refuse_usage_.assign(world_.engines.size(), false);
   draw();
   while (!agenda_.empty() && !violation_) {
     const Entry entry = agenda_.take();
@@ -149,6 +150,7 @@ void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool stream
   const ProviderRow& provider = world_.provider_of(exchange.engine);
   const auto has = [&provider](quirk::Set quirks) { return (provider.quirks & quirks) != 0; };
   const bool openai = provider.dialect == DialectName::openai_chat;
+  const bool asks_usage = body.find(R"("include_usage":true)") != std::string_view::npos;
   Order order;
   order.dialect = provider.dialect;
   order.exchange = number + 1;
@@ -156,8 +158,7 @@ void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool stream
   if (exchange.key != kNoKey) order.key = provider.keys[exchange.key];
   order.guess = chat.ask.guess;
   order.streamed = streamed;
-  order.usage = !openai || has(quirk::usage_always | quirk::no_stream_options) ||
-                body.find(R"("include_usage":true)") != std::string_view::npos;
+  order.usage = !openai || has(quirk::usage_always | quirk::no_stream_options) || asks_usage;
   order.terminator = provider.dialect == DialectName::anthropic || (openai && !has(quirk::no_done));
   // Who asks for what no translation keeps gets the provider's stream as it is.
   order.think_tags = has(quirk::think_tags) && !chat.ask.verbatim;
@@ -174,6 +175,15 @@ void Simulation::make_plan(Exchange& exchange, std::uint32_t number, bool stream
   const bool prefilled = order.continuation.prefilled;
   Fault fault = draw_fault(exchange);
   if (fault == Fault::prefill_refused && !prefilled) fault = Fault::none;
+  if (fault == Fault::addition_refused && (!openai || !asks_usage)) fault = Fault::none;
+  const auto has_refused = [this, &exchange](std::uint32_t each) {
+    const Exchange& earlier = *exchanges_[each];
+    return earlier.engine == exchange.engine && earlier.whole &&
+           earlier.plan.fault == Fault::addition_refused;
+  };
+  if (asks_usage && (refuse_usage_[exchange.engine] ||
+                     std::any_of(chat.exchanges.begin(), chat.exchanges.end(), has_refused)))
+    violate("retry", "an engine is asked for usage again that has refused that");
   if (fault == Fault::none && prefilled && world_.engines[exchange.engine].refuses_prefill)
     fault = Fault::prefill_refused;
   exchange.plan = sim::make_plan(random_, order, fault, now_);

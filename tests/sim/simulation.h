@@ -203,6 +203,7 @@ class Simulation final : public Actions {
                     const Continuation& continuation);
   void note_answering(Chat& chat);
   void check_order(const Chat& chat, const Exchange& next);
+  [[nodiscard]] bool has_refused_ours(const Chat& chat, std::size_t engine) const;
   void check_step(std::uint32_t chat);
   void check_pending(std::uint32_t chat);
   void check_client(std::uint32_t chat);
@@ -306,6 +307,7 @@ class Simulation final : public Actions {
   Standings standings_;
   std::int64_t hedges_saved_ = 1000;  // in thousandths
   std::vector<std::size_t> begun_;    // exchanges, by engine
+  std::vector<bool> refuse_usage_;    // engines that have said so by the field's name
   std::optional<Violation> violation_;
   void see(std::uint64_t value) { seen_ = (seen_ ^ value) * 0x9E3779B97F4A7C15ULL; }
   void see(std::string_view bytes);

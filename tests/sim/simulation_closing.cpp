@@ -256,7 +256,12 @@ void Simulation::check_error(const Chat& chat) {
   KindSet kinds = kNoKind;
   for (const std::uint32_t each : chat.exchanges) {
     const Exchange& exchange = *exchanges_[each];
-    kinds |= exchange.judged ? exchange.kinds : possible_kinds(chat, exchange);
+    KindSet own = exchange.judged ? exchange.kinds : possible_kinds(chat, exchange);
+    // Of what the router had added the client is not to blame.
+    const bool is_ours = exchange.plan.fault == Fault::addition_refused &&
+                         exchange.delivered == exchange.plan.body.size();
+    if (is_ours) own &= ~set_of(bad_request);
+    kinds |= own;
   }
   if (total_deadline(chat) <= now_) kinds |= set_of(timeout);
   if ((kinds & code->kinds) == 0)

@@ -182,6 +182,9 @@ void Simulation::judge(Chat& chat, Exchange& exchange, std::uint32_t number) {
   if (exchange.kinds == kNoKind)
     return violate("false failure", "an attempt is given up whose provider did nothing wrong: " +
                                         std::string(name_of(exchange.plan.fault)));
+  if (exchange.plan.names_addition && exchange.whole && !chat.ask.verbatim &&
+      (exchange.kinds & set_of(timeout)) == 0)
+    refuse_usage_[exchange.engine] = true;
   standings_.failed(now_, exchange.engine, exchange.key, number,
                     blamed_kinds(chat, exchange, exchange.kinds), exchange.plan.hint,
                     exchange.whole, exchange.plan.to_key);
@@ -300,6 +303,15 @@ void Simulation::note_answering(Chat& chat) {
       json::unescaped(JsonText::trusted(told.text)).size() > exchange.plan.client_text.size();
 }
 
+// Whether the engine has refused in this chat what the router itself had added.
+bool Simulation::has_refused_ours(const Chat& chat, std::size_t engine) const {
+  return std::any_of(chat.exchanges.begin(), chat.exchanges.end(), [&](std::uint32_t each) {
+    const Exchange& exchange = *exchanges_[each];
+    return exchange.engine == engine && exchange.plan.fault == Fault::addition_refused &&
+           exchange.judged;
+  });
+}
+
 // Whether what failed may be followed by another attempt, and by this one.
 void Simulation::check_retry(const Chat& chat, const Exchange& last, const Exchange& next) {
   const Rules& rules = chat.ask.rules;
@@ -311,6 +323,8 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
   KindSet terminal = set_of(bad_request);
   if (!rules.next_on_content_filter) terminal |= set_of(content_filter);
   if (!rules.next_on_auth_error && !(same && other_key)) terminal |= set_of(auth);
+  // An engine that refuses what others take may be peculiar in more ways.
+  if (has_refused_ours(chat, last.engine)) terminal = kNoKind;
   // The request to go on is ours: what one engine refuses of it another may take.
   if (surely(terminal) && !next.rescues) return violate("terminal", "another attempt" + told);
   if (!same) {
@@ -321,6 +335,7 @@ void Simulation::check_retry(const Chat& chat, const Exchange& last, const Excha
     return;
   }
   KindSet may = kNoKind;
+  if (last.plan.fault == Fault::addition_refused) may |= set_of(bad_request);
   if (last.plan.continuation.prefilled) may |= set_of(bad_request);
   // Who was answering is not asked to go on itself.
   if (next.rescues && (!last.rescues || last.answers))
