@@ -315,24 +315,15 @@ inline constexpr std::string_view kModelPhrases[] = {
     "the model",          "this model", "specified model", "requested model",
     "specified resource",  // Anthropic
 };
-// … else the key, or whose it is, when that is named. What is left says nothing of who asked: a
-// page of a proxy or a firewall, "Forbidden".
+// … else the key, or an account that is closed, when that is named. What is left says nothing of
+// who asked: a page of a proxy or a firewall, "Forbidden".
 inline constexpr std::string_view kKeyNames[] = {
-    "api key",
-    "api-key",
-    "apikey",
-    "api_key",
-    "your key",
-    "this key",
-    "access token",
-    "your token",
+    "api key", "api-key", "apikey", "api_key", "your key", "this key", "access token", "your token",
     "this token",
-    "your account",
-    "this account",
-    "your organization",
-    "this organization",
+    // An account as such. What it may not use says nothing of the rest.
+    "account is not active", "account is inactive", "account is disabled", "account is deactivated",
+    "account is blocked", "account has been", "organization is disabled", "organization has been",
     "subscription key",
-    "the caller",           // Google, xAI
     "unregistered caller",  // Gemini; recorded
 };
 

@@ -630,7 +630,19 @@ TEST(Failure, WhatIsDeniedWithoutAWordIsTheEnginesTrouble) {
       {200, R"j({"error":{"type":"permission_error"}})j", server},
       {200, R"j({"error":{"status":"PERMISSION_DENIED"}})j", server},
       // Whose key it is, or the key itself.
+      // What one request asked for, and a gRPC status in words, are nothing against the key.
+      {403, R"j({"message":"Your account may not use the priority tier."})j", server},
+      {403, R"j({"error":{"message":"Your organization must be verified for search."}})j", server},
+      {403,
+       R"j({"code":"The caller does not have permission to execute the specified operation",)j"
+       R"j("error":"This prompt is not allowed."})j",
+       server},
+      {403,
+       R"j({"error":{"status":"PERMISSION_DENIED","message":"The caller does not have )j"
+       R"j(permission"}})j",
+       server},
       {403, R"j({"message":"Your account is not active."})j", auth},
+      {403, R"j({"error":{"message":"This organization has been disabled."}})j", auth},
       {403, R"j({"error":{"message":"This API key has no permissions."}})j", auth},
       {403,
        R"j({"error":{"status":"PERMISSION_DENIED","details":[{"reason":"SERVICE_DISABLED"}]}})j",

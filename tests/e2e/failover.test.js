@@ -43,8 +43,8 @@ const SURVIVABLE = [
   ['overloaded', 'overloaded'],
   ['server', 'server'],
   ['not_found', 'model_not_found'],
-  // What these say with a 403 is about the model, what Gemini says is about the key.
-  ['forbidden', { openai: 'model_not_found', anthropic: 'model_not_found' }],
+  // What these say with a 403 is about the model, what Gemini says is about nothing.
+  ['forbidden', { openai: 'model_not_found', anthropic: 'model_not_found', gemini: 'server' }],
   ['context_too_long', 'context_too_long'],
   ['too_large', 'too_large'],
   ['bad_gateway_html', 'server'],
@@ -85,8 +85,6 @@ const TERMINAL = [
     { on_content_filter: 'next' }, DIALECTS],
   ['unauthorized', AuthenticationError, 401, 'provider_auth_failed', 'auth',
     { on_auth_error: 'next' }, DIALECTS],
-  ['forbidden', AuthenticationError, 401, 'provider_auth_failed', 'auth',
-    { on_auth_error: 'next' }, ['gemini']],
 ];
 
 /** After three words: the error's code, for a client that streams.
