@@ -216,15 +216,18 @@ bool RequestReader::refuse_type_in(Reader& in, std::size_t index, std::string_vi
 
 // A body without messages: how it is none.
 bool RequestReader::refuse_body() {
-  const Type type = Reader(request_.body).peek();
-  if (type != Type::object && type != Type::none)
+  Reader whole(request_.body);
+  const Type type = whole.peek();
+  const bool is_other = type != Type::object && type != Type::none;
+  if (is_other && whole.finish())
     return refuse("",
                   "Expected the body to be a JSON object, got " + std::string(with_article(type)),
                   "invalid_type");
-  if (!in_.ok())
+  const Reader& broken = is_other ? whole : in_;
+  if (!broken.ok())
     return refuse("",
-                  "The body is not valid JSON: " + std::string(in_.problem()) + " at byte " +
-                      std::to_string(in_.offset()),
+                  "The body is not valid JSON: " + std::string(broken.problem()) + " at byte " +
+                      std::to_string(broken.offset()),
                   "invalid_json");
   return refuse("messages", "Expected an array with at least one message",
                 has_messages_ ? "too_few" : "missing");
